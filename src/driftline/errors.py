@@ -1,0 +1,146 @@
+"""Every error Driftline raises on purpose.
+
+Each class carries a stable ``code``: it is in problem documents, logs and the documentation, and never changes
+meaning. The message is for a person and may change.
+
+    DriftlineError
+     +-- SettingsError              settings_invalid
+     |    +-- UnknownSettingError   settings_unknown
+     +-- ModelError                 model_invalid
+     +-- InputError                 see contract/problems.py: one code for each way a request can be wrong
+     +-- OutboxError
+     |    +-- OutboxFullError       outbox_full
+     |    +-- OutboxUnavailableError    outbox_unavailable
+     +-- LogError
+     |    +-- LogNotFoundError      log_not_found
+     |    +-- LogDamagedError       log_damaged
+     |    +-- LogMismatchError      log_mismatch
+     |    +-- LogUnavailableError   log_unavailable
+     +-- BrokerError                broker_unavailable
+     +-- ReportError                report_failed
+          +-- NotEnoughRowsError    not_enough_rows
+          +-- ReferenceFileError    reference_invalid
+"""
+
+from typing import ClassVar
+
+
+class DriftlineError(Exception):
+    """Base of all errors raised on purpose.
+
+    Attributes:
+        code: Stable, machine-readable name of what went wrong.
+        message: One sentence for a person, with what to do about it where that is known.
+    """
+
+    code: ClassVar[str] = "driftline_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class SettingsError(DriftlineError):
+    """A setting has a value it cannot have."""
+
+    code = "settings_invalid"
+
+
+class UnknownSettingError(SettingsError):
+    """A setting that does not exist; the message names the nearest one that does."""
+
+    code = "settings_unknown"
+
+
+class ModelError(DriftlineError):
+    """A model package is incomplete or contradicts itself."""
+
+    code = "model_invalid"
+
+
+class InputError(DriftlineError):
+    """A request that is refused; nothing is logged as a prediction.
+
+    Attributes:
+        reason: One of the codes in ``contract/problems.py``; shadows ``code`` for this instance.
+        path: Where in the body, as field names and indexes; empty for the body as a whole.
+    """
+
+    code = "input_invalid"
+
+    def __init__(self, reason: str, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.path = path
+
+
+class OutboxError(DriftlineError):
+    """An event could not be kept, so its request must not be answered with 200."""
+
+    code = "outbox_error"
+
+
+class OutboxFullError(OutboxError):
+    """The outboxes hold as many bytes as they may."""
+
+    code = "outbox_full"
+
+
+class OutboxUnavailableError(OutboxError):
+    """The disk refused an append or a sync."""
+
+    code = "outbox_unavailable"
+
+
+class LogError(DriftlineError):
+    """The log cannot be read or written."""
+
+    code = "log_error"
+
+
+class LogNotFoundError(LogError):
+    """There is no log in the directory."""
+
+    code = "log_not_found"
+
+
+class LogDamagedError(LogError):
+    """A segment is shorter than what was committed to it, or its bytes are not those that were committed."""
+
+    code = "log_damaged"
+
+
+class LogMismatchError(LogError):
+    """The outboxes obey another log than the one they were given."""
+
+    code = "log_mismatch"
+
+
+class LogUnavailableError(LogError):
+    """The disk refused an append or a commit; nothing of the batch counts as logged."""
+
+    code = "log_unavailable"
+
+
+class BrokerError(DriftlineError):
+    """The broker is away, refuses, or answers what it should not."""
+
+    code = "broker_unavailable"
+
+
+class ReportError(DriftlineError):
+    """The drift report could not be made."""
+
+    code = "report_failed"
+
+
+class NotEnoughRowsError(ReportError):
+    """Fewer rows than a comparison needs; the message names both numbers."""
+
+    code = "not_enough_rows"
+
+
+class ReferenceFileError(ReportError):
+    """The reference file cannot be read or lacks columns."""
+
+    code = "reference_invalid"

@@ -1,0 +1,160 @@
+"""Reads committed events, by row or by time, in constant memory, while the log goes on growing."""
+
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import msgspec
+
+from driftline.errors import LogDamagedError
+from driftline.eventlog.store import FILE_NAME, Block, Gap, LogStore, Tombstone
+from driftline.eventlog.writer import segment_path
+
+
+class LineId(NamedTuple):
+    """What identifies a line of the log: every event of a producer has its own seq."""
+
+    producer: str
+    seq: int
+
+
+class _Stamped(msgspec.Struct):
+    timestamp: datetime
+
+
+class _Identified(msgspec.Struct):
+    producer: str
+    seq: int
+
+
+class LogReader:
+    """The committed part of a log.
+
+    What is behind it, an append under way, is never seen. Counts and iterations are of the moment of the call.
+
+    Args:
+        log_dir: The directory of the log.
+
+    Raises:
+        LogNotFoundError: There is no log in it.
+        LogDamagedError: Its record of what is committed cannot be read.
+    """
+
+    def __init__(self, log_dir: Path) -> None:
+        self._log_dir = log_dir
+        self._store = LogStore(log_dir / FILE_NAME)
+        self.log_id = self._store.log_id()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives up the files."""
+        self._store.close()
+
+    @property
+    def rows(self) -> int:
+        """Lines that are committed now."""
+        last = self._last_block()
+        return last.first_row + last.lines
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that are committed now, in all segments."""
+        return sum(block.length for block in self._store.blocks())
+
+    @property
+    def predecessors(self) -> frozenset[str]:
+        """Ids of the logs that this one replaces."""
+        return self._store.predecessors()
+
+    def committed(self) -> dict[str, int]:
+        """Returns, for each producer, the next seq to expect."""
+        return self._store.committed()
+
+    def gaps(self) -> list[Gap]:
+        """Returns the stretches of events that the log had to go on without."""
+        return self._store.gaps()
+
+    def tombstones(self) -> list[Tombstone]:
+        """Returns the events that came damaged from their outbox."""
+        return self._store.tombstones()
+
+    def lines(self, start_row: int = 0, stop_row: int | None = None) -> Iterator[bytes]:
+        """Yields the events of these rows, without their newline; ``stop_row`` is not among them.
+
+        Costs a seek and at most a block (1 MiB) of reading before the first one.
+
+        Raises:
+            LogDamagedError: A segment is missing or shorter than what was committed to it.
+        """
+        blocks = self._store.blocks(max(0, start_row))
+        if not blocks:
+            return
+        lines = itertools.chain.from_iterable(content.splitlines() for content in self._contents(blocks))
+        first = blocks[0].first_row
+        stop = None if stop_row is None else max(0, stop_row - first)
+        yield from itertools.islice(lines, max(0, start_row - first), stop)
+
+    def between(self, start: datetime | None = None, stop: datetime | None = None) -> Iterator[bytes]:
+        """Yields the events whose timestamp is in ``[start, stop)``, in the order of the log; reads all of it.
+
+        The order of the log is that of arrival: an event that waited in an outbox stands behind younger ones.
+
+        Raises:
+            LogDamagedError: As :meth:`lines`; or a line is not an event.
+        """
+        begin = start or datetime.min.replace(tzinfo=UTC)
+        end = stop or datetime.max.replace(tzinfo=UTC)
+        decoder = msgspec.json.Decoder(_Stamped)
+        for row, line in enumerate(self.lines()):
+            try:
+                timestamp = decoder.decode(line).timestamp
+            except msgspec.DecodeError as error:
+                raise LogDamagedError(f"row {row} of the log is not an event: {error}") from error
+            if begin <= timestamp < end:
+                yield line
+
+    def identities(self, damaged: list[Block]) -> Iterator[tuple[int, list[LineId]]]:
+        """Yields, for each block, its bytes' count and who is in it, from the bytes themselves and nothing else.
+
+        Args:
+            damaged: Gets the blocks whose bytes are not those that were committed; their readable lines still count.
+        """
+        decoder = msgspec.json.Decoder(_Identified)
+        blocks = self._store.blocks()
+        for block, content in zip(blocks, self._contents(blocks), strict=True):
+            if zlib.crc32(content) != block.crc:
+                damaged.append(block)
+            found = []
+            for line in content.splitlines():
+                try:
+                    event = decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    continue
+                found.append(LineId(event.producer, event.seq))
+            yield len(content), found
+
+    def _last_block(self) -> Block:
+        return self._store.last_block(self._store.active_segment()[0])
+
+    def _contents(self, blocks: Iterable[Block]) -> Iterator[bytes]:
+        for number, group in itertools.groupby(blocks, lambda block: block.segment):
+            path = segment_path(self._log_dir, number)
+            try:
+                with path.open("rb") as file:
+                    for block in group:
+                        file.seek(block.start)
+                        content = file.read(block.length)
+                        if len(content) != block.length:
+                            raise LogDamagedError(f"{path} is shorter than what was committed to it")
+                        yield content
+            except OSError as error:
+                raise LogDamagedError(f"{path} cannot be read: {error.strerror}") from error

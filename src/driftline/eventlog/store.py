@@ -1,0 +1,230 @@
+"""What one SQLite transaction of the log records together: bytes committed, their checksum, each producer's seq."""
+
+import sqlite3
+import time
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
+
+FILE_NAME = "log.sqlite"
+BLOCK_BYTES = 1 << 20
+"""A block that has reached this is followed by a new one; it is what a checksum covers and where a seek lands."""
+
+_SCHEMA_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE identity (log_id TEXT NOT NULL) STRICT;
+CREATE TABLE predecessors (log_id TEXT PRIMARY KEY) STRICT;
+CREATE TABLE segments (number INTEGER PRIMARY KEY, created_at REAL NOT NULL) STRICT;
+CREATE TABLE blocks (
+    segment INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,
+    first_row INTEGER NOT NULL, lines INTEGER NOT NULL, crc INTEGER NOT NULL,
+    PRIMARY KEY (segment, start)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE producers (producer TEXT PRIMARY KEY, committed INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE gaps (producer TEXT NOT NULL, first_seq INTEGER NOT NULL, stop_seq INTEGER NOT NULL) STRICT;
+CREATE TABLE tombstones (producer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (producer, seq))
+    STRICT, WITHOUT ROWID;
+PRAGMA user_version = {_SCHEMA_VERSION};
+"""
+
+
+class Gap(NamedTuple):
+    """Events that the log had to go on without, since no outbox held them any more: ``first_seq <= seq < stop_seq``."""
+
+    producer: str
+    first_seq: int
+    stop_seq: int
+
+
+class Tombstone(NamedTuple):
+    """An event that was damaged in its outbox; its bytes are in quarantine there."""
+
+    producer: str
+    seq: int
+
+
+class Block(NamedTuple):
+    """A stretch of a segment that one checksum covers.
+
+    Attributes:
+        segment: The segment's number, from 1.
+        start: Offset in it, bytes.
+        length: Bytes.
+        first_row: Committed lines before it, in the whole log.
+        lines: Lines in it.
+        crc: CRC-32 of its bytes.
+    """
+
+    segment: int
+    start: int
+    length: int
+    first_row: int
+    lines: int
+    crc: int
+
+    def extended(self, payload: bytes, lines: int) -> Self:
+        """Returns the block with more bytes behind its own."""
+        return self._replace(
+            length=self.length + len(payload), lines=self.lines + lines, crc=zlib.crc32(payload, self.crc)
+        )
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What is to be recorded in one transaction.
+
+    Attributes:
+        block: The last block as it is with the new bytes.
+        committed: The next seq to expect, for each producer that has moved.
+        gaps: Events that will not come any more.
+        tombstones: Events that came damaged.
+    """
+
+    block: Block
+    committed: Mapping[str, int]
+    gaps: Iterable[Gap] = ()
+    tombstones: Iterable[Tombstone] = ()
+
+
+class LogStore:
+    """The SQLite file of one log directory.
+
+    Args:
+        path: The file.
+        create: Make it, with a new log id, if it is not there.
+
+    Raises:
+        LogNotFoundError: It is not there, and was not to be made.
+        LogDamagedError: It is not such a file, or of a newer version of Driftline.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        if not create and not path.exists():
+            raise LogNotFoundError(f"there is no log in {path.parent}; nothing has been committed there yet")
+        with _translated(path):
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+            self._connection.execute("PRAGMA synchronous = FULL")
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0 and create:
+                self._create()
+            elif version != _SCHEMA_VERSION:
+                raise LogDamagedError(f"{path} has schema version {version}; this Driftline reads {_SCHEMA_VERSION}")
+
+    def _create(self) -> None:
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        with self._transaction():
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                self._connection.execute(statement)
+            self._connection.execute("INSERT INTO identity VALUES (?)", (uuid.uuid4().hex,))
+            self._connection.execute("INSERT INTO segments VALUES (1, ?)", (time.time(),))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def _rows(self, query: str, *values: str | int) -> list[tuple[str | int | float, ...]]:
+        with _translated(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+    # -- what is recorded
+
+    def log_id(self) -> str:
+        """Returns the id of this log, drawn when it was made."""
+        return str(self._rows("SELECT log_id FROM identity")[0][0])
+
+    def predecessors(self) -> frozenset[str]:
+        """Returns the ids of the logs that this one replaces."""
+        return frozenset(str(row[0]) for row in self._rows("SELECT log_id FROM predecessors"))
+
+    def committed(self) -> dict[str, int]:
+        """Returns, for each producer, the next seq to expect: everything below it is durably in the log."""
+        return {str(row[0]): int(row[1]) for row in self._rows("SELECT producer, committed FROM producers")}
+
+    def gaps(self) -> list[Gap]:
+        """Returns the gaps in the order they were met."""
+        rows = self._rows("SELECT producer, first_seq, stop_seq FROM gaps ORDER BY rowid")
+        return [Gap(str(row[0]), int(row[1]), int(row[2])) for row in rows]
+
+    def tombstones(self) -> list[Tombstone]:
+        """Returns the events that came damaged."""
+        return [Tombstone(str(row[0]), int(row[1])) for row in self._rows("SELECT producer, seq FROM tombstones")]
+
+    def active_segment(self) -> tuple[int, float]:
+        """Returns the number of the segment that is appended to, and when it was made (Unix time)."""
+        row = self._rows("SELECT number, created_at FROM segments ORDER BY number DESC LIMIT 1")[0]
+        return int(row[0]), float(row[1])
+
+    def last_block(self, segment: int) -> Block:
+        """Returns the last block of the log, or an empty one at the beginning of a segment that has none."""
+        rows = self._rows(
+            "SELECT segment, start, length, first_row, lines, crc FROM blocks ORDER BY segment DESC, start DESC LIMIT 1"
+        )
+        last = Block(*(int(value) for value in rows[0])) if rows else Block(segment, 0, 0, 0, 0, 0)
+        return last if last.segment == segment else Block(segment, 0, 0, last.first_row + last.lines, 0, 0)
+
+    def blocks(self, from_row: int = 0) -> list[Block]:
+        """Returns the blocks in order, beginning with the one that holds this row."""
+        rows = self._rows(
+            "SELECT segment, start, length, first_row, lines, crc FROM blocks WHERE first_row + lines > ? "
+            "ORDER BY segment, start",
+            from_row,
+        )
+        return [Block(*(int(value) for value in row)) for row in rows]
+
+    # -- recording
+
+    def commit(self, commit: Commit) -> None:
+        """Records what has been appended and synced, all of it or nothing, durably.
+
+        Raises:
+            LogUnavailableError: It may or may not have been recorded; what is recorded must be read again.
+        """
+        with _translated(self.path), self._transaction():
+            execute, many = self._connection.execute, self._connection.executemany
+            execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?)", commit.block)
+            many("INSERT OR REPLACE INTO producers VALUES (?, ?)", commit.committed.items())
+            many("INSERT INTO gaps VALUES (?, ?, ?)", commit.gaps)
+            many("INSERT OR IGNORE INTO tombstones VALUES (?, ?)", commit.tombstones)
+
+    def start_segment(self, number: int, created_at: float) -> None:
+        """Records that a new segment is appended to from now on; its file must exist durably.
+
+        Raises:
+            LogUnavailableError: As :meth:`commit`.
+        """
+        with _translated(self.path), self._transaction():
+            self._connection.execute("INSERT INTO segments VALUES (?, ?)", (number, created_at))
+
+    def add_predecessor(self, log_id: str) -> None:
+        """Records that this log replaces another, so that outboxes which obeyed that one obey this."""
+        with _translated(self.path), self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO predecessors VALUES (?)", (log_id,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Lets no sqlite3 error out: a full or failing disk is unavailable, anything that cannot pass is damage."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LogUnavailableError(f"{path}: {error}") from error
+    except sqlite3.Error as error:
+        raise LogDamagedError(f"{path}: {error}") from error

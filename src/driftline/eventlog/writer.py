@@ -1,0 +1,225 @@
+"""The one writer of a log: appends, syncs, and records what it has appended in one transaction."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from driftline.durable import lock_directory, sync_content, sync_directory
+from driftline.errors import LogDamagedError, LogUnavailableError
+from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Commit, Gap, LogStore, Tombstone
+
+log = structlog.get_logger()
+
+LINK_NAME = "predictions.jsonl"
+SEGMENTS = "segments"
+
+
+def segment_path(log_dir: Path, number: int) -> Path:
+    """Returns where a segment lies; it is born with this name, since a renaming could not be one with the commit."""
+    return log_dir / SEGMENTS / f"{number:08d}.jsonl"
+
+
+class LogWriter:
+    """The log of one directory, open for appending, and locked against any other writer.
+
+    After an error nothing is known of the last append: :meth:`recover`, which is what happens at a start, goes back to
+    what is recorded as committed.
+
+    Args:
+        log_dir: The directory; made if it is not there.
+        segment_max_bytes: A segment that has reached this is followed by a new one.
+        segment_max_age_s: So is one that is this old and not empty.
+
+    Attributes:
+        log_id: The id of this log.
+        committed: The next seq to expect, by producer. Read it, do not change it.
+    """
+
+    def __init__(
+        self, log_dir: Path, *, segment_max_bytes: int = 256 << 20, segment_max_age_s: float = 86400.0
+    ) -> None:
+        self.log_dir = log_dir
+        self.log_id = ""
+        self.committed: dict[str, int] = {}
+        self._segment_max_bytes = segment_max_bytes
+        self._segment_max_age_s = segment_max_age_s
+        self._lock_fd: int | None = None
+        self._fd: int | None = None
+        self._store: LogStore | None = None
+        self._segment = 0
+        self._created_at = 0.0
+        self._block = Block(0, 0, 0, 0, 0, 0)
+
+    @property
+    def rows(self) -> int:
+        """Committed lines in the whole log."""
+        return self._block.first_row + self._block.lines
+
+    @property
+    def predecessors(self) -> frozenset[str]:
+        """The logs that this one replaces."""
+        return self._opened_store().predecessors()
+
+    def try_open(self) -> bool:
+        """Locks the directory and goes to the end of what is committed; False if another writer has it.
+
+        Nothing is read or cut before the lock is held.
+
+        Raises:
+            LogDamagedError: The files contradict what is recorded; nothing has been changed.
+            LogUnavailableError: The disk refuses.
+        """
+        try:
+            (self.log_dir / SEGMENTS).mkdir(parents=True, exist_ok=True)
+            sync_directory(self.log_dir.parent)
+            self._lock_fd = lock_directory(self.log_dir)
+        except OSError as error:
+            raise LogUnavailableError(f"cannot use {self.log_dir}: {error.strerror}") from error
+        if self._lock_fd is None:
+            return False
+        self.recover()
+        return True
+
+    def recover(self) -> None:
+        """Goes back to what is recorded as committed, cutting what an interrupted append left behind it.
+
+        Raises:
+            LogDamagedError: A segment is missing or shorter than what was committed to it; nothing has been changed.
+            LogUnavailableError: The disk refuses.
+        """
+        self._close_files()
+        fresh = not (self.log_dir / FILE_NAME).exists()
+        if fresh and any(path.stat().st_size for path in (self.log_dir / SEGMENTS).iterdir()):
+            raise LogDamagedError(
+                f"{self.log_dir} has segments but no {FILE_NAME}, which says what is committed in them"
+            )
+        self._store = LogStore(self.log_dir / FILE_NAME, create=True)
+        try:
+            self._recover_files(self._store)
+        except OSError as error:
+            raise LogUnavailableError(f"cannot use {self.log_dir}: {error.strerror}") from error
+
+    def _recover_files(self, store: LogStore) -> None:
+        self.log_id = store.log_id()
+        self.committed = store.committed()
+        self._segment, self._created_at = store.active_segment()
+        self._block = store.last_block(self._segment)
+        length = self._block.start + self._block.length
+        path = segment_path(self.log_dir, self._segment)
+        held = path.stat().st_size if path.exists() else 0
+        if held < length:
+            raise LogDamagedError(f"{path} holds {held:,} bytes, and {length:,} were committed to it")
+        for later in (self.log_dir / SEGMENTS).glob("*.jsonl"):
+            if later.name > path.name:  # born, but never recorded
+                later.unlink()
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        os.ftruncate(self._fd, length)
+        os.fsync(self._fd)
+        sync_directory(path.parent)
+        sync_directory(self.log_dir)
+        self._point_link()
+        if held > length:
+            log.info("log.cut_back", segment=path.name, bytes=held - length)
+
+    def append(
+        self,
+        payload: bytes,
+        lines: int,
+        committed: Mapping[str, int],
+        gaps: Sequence[Gap] = (),
+        tombstones: Sequence[Tombstone] = (),
+    ) -> None:
+        """Appends whole lines and records them as committed, with all that belongs to them, durably.
+
+        Args:
+            payload: The lines, each ended by a newline; may be empty.
+            lines: How many they are.
+            committed: The next seq to expect, for each producer that has moved.
+            gaps: Events that will not come any more.
+            tombstones: Events that came damaged.
+
+        Raises:
+            LogUnavailableError: Disk full, or failing. Nothing is known of this append until :meth:`recover`.
+        """
+        if self._fd is None:
+            raise LogUnavailableError("the log is not open")
+        if self._due():
+            self._rotate()
+        block = self._block
+        if block.length >= BLOCK_BYTES:
+            block = Block(self._segment, block.start + block.length, 0, block.first_row + block.lines, 0, 0)
+        block = block.extended(payload, lines)
+        try:
+            if payload:
+                _write_all(self._fd, payload)
+                sync_content(self._fd)
+        except OSError as error:
+            raise LogUnavailableError(f"cannot append to the log: {error.strerror}") from error
+        self._opened_store().commit(Commit(block, committed, gaps, tombstones))
+        self._block = block
+        self.committed.update(committed)
+
+    def close(self) -> None:
+        """Gives up the files and the lock; everything appended has been committed."""
+        self._close_files()
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+    # -- rotation
+
+    def _due(self) -> bool:
+        length = self._block.start + self._block.length
+        aged = time.time() - self._created_at >= self._segment_max_age_s
+        return length >= self._segment_max_bytes or (length > 0 and aged)
+
+    def _rotate(self) -> None:
+        number, created_at = self._segment + 1, time.time()
+        path = segment_path(self.log_dir, number)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            old, self._fd = self._fd, fd
+            if old is not None:
+                os.close(old)
+            sync_directory(path.parent)
+        except OSError as error:
+            raise LogUnavailableError(f"cannot begin {path}: {error.strerror}") from error
+        self._opened_store().start_segment(number, created_at)
+        self._segment, self._created_at = number, created_at
+        self._block = Block(number, 0, 0, self.rows, 0, 0)
+        log.info("log.rotated", segment=path.name, rows=self.rows)
+        try:
+            self._point_link()
+        except OSError as error:
+            raise LogUnavailableError(f"cannot point {LINK_NAME} at {path.name}: {error.strerror}") from error
+
+    def _point_link(self) -> None:
+        target = Path(SEGMENTS) / segment_path(self.log_dir, self._segment).name
+        temporary = self.log_dir / f".{LINK_NAME}"
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        temporary.symlink_to(target)
+        temporary.replace(self.log_dir / LINK_NAME)
+
+    def _opened_store(self) -> LogStore:
+        if self._store is None:
+            raise LogUnavailableError("the log is not open")
+        return self._store
+
+    def _close_files(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _write_all(fd: int, payload: bytes) -> None:
+    view = memoryview(payload)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,73 @@
+"""One event as it lies in a segment: a header with its seq and a checksum, then its bytes.
+
+    magic (4) | crc32 of what follows (4) | seq (8) | length (4) | payload (length)
+
+All integers are little-endian. The seq is in the header so that a scan which has met damage knows where it is when it
+finds the next good record, and the magic is there to be searched for.
+"""
+
+import struct
+import zlib
+from typing import NamedTuple
+
+MAGIC = b"\xd7DR\x01"
+PAYLOAD_MAX_BYTES = 1 << 28
+"""No event is longer; a length beyond it is damage, and is not waited for."""
+
+_HEADER = struct.Struct("<4sIQI")
+_CHECKED = struct.Struct("<QI")
+HEADER_BYTES = _HEADER.size
+
+
+class Record(NamedTuple):
+    """A whole record found in a buffer.
+
+    Attributes:
+        seq: Its number among the events of its producer, from 0.
+        payload: The event, as it was appended.
+        end: Offset in the buffer just behind it.
+    """
+
+    seq: int
+    payload: bytes
+    end: int
+
+
+def encode(seq: int, payload: bytes) -> bytes:
+    """Returns the bytes that are appended to a segment for this event."""
+    length = len(payload)
+    crc = zlib.crc32(payload, zlib.crc32(_CHECKED.pack(seq, length)))
+    return _HEADER.pack(MAGIC, crc, seq, length) + payload
+
+
+def decode(buffer: bytes, start: int) -> Record | None:
+    """Returns the record that begins at ``start``, or None if no whole, undamaged one does."""
+    body = start + HEADER_BYTES
+    if body > len(buffer):
+        return None
+    magic, crc, seq, length = _HEADER.unpack_from(buffer, start)
+    end = body + length
+    if magic != MAGIC or end > len(buffer):
+        return None
+    payload = buffer[body:end]
+    if zlib.crc32(payload, zlib.crc32(_CHECKED.pack(seq, length))) != crc:
+        return None
+    return Record(seq, payload, end)
+
+
+def needed(buffer: bytes, start: int) -> int:
+    """Returns how many bytes from ``start`` the record there claims to have; the header alone if it cannot be told."""
+    if start + HEADER_BYTES > len(buffer):
+        return HEADER_BYTES
+    magic, _, _, length = _HEADER.unpack_from(buffer, start)
+    return HEADER_BYTES + length if magic == MAGIC and length <= PAYLOAD_MAX_BYTES else HEADER_BYTES
+
+
+def find_next(buffer: bytes, start: int) -> int | None:
+    """Returns the offset of the first whole, undamaged record that begins at ``start`` or behind it, or None."""
+    offset = buffer.find(MAGIC, start)
+    while offset >= 0:
+        if decode(buffer, offset) is not None:
+            return offset
+        offset = buffer.find(MAGIC, offset + 1)
+    return None

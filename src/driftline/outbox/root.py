@@ -1,0 +1,181 @@
+"""The directory that holds all outboxes of one machine, and what they have in common.
+
+outbox/
+  <producer>/<first seq>.seg    one directory for each life of an API process
+  log-id                        the one log these outboxes obey
+  closed                        a line "producer final-seq" for each directory that was drained and removed
+  quarantine/                   bytes that could not be read as records
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from driftline.durable import lock_directory, sync_directory, write_durably
+from driftline.errors import OutboxUnavailableError
+
+_PRODUCER = re.compile(r"[0-9a-f]{32}")
+_UNBORN = ".new-"
+
+
+class OutboxRoot:
+    """All outboxes of one machine.
+
+    Args:
+        path: The directory; nothing is read or made before a method is called.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self) -> None:
+        """Makes the directory, durably.
+
+        Raises:
+            OutboxUnavailableError: The file system refuses.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            sync_directory(self.path.parent)
+        except OSError as error:
+            raise OutboxUnavailableError(f"cannot make {self.path}: {error.strerror}") from error
+
+    def producers(self) -> list[str]:
+        """Returns the producer ids that have a directory, in no order that means anything."""
+        try:
+            return [name for name in os.listdir(self.path) if _PRODUCER.fullmatch(name)]
+        except FileNotFoundError:
+            return []
+
+    def create_producer(self, producer: str, first_segment: str) -> tuple[int, int]:
+        """Makes a producer's directory with an empty first segment, owned by the caller from its first instant.
+
+        It is built and locked under another name, so that nobody can take it for an orphan before it is locked.
+
+        Returns:
+            The descriptor that holds the lock, and that of the segment, open for appending.
+
+        Raises:
+            OSError: The file system refuses.
+        """
+        unborn = self.path / f"{_UNBORN}{producer}"
+        unborn.mkdir()
+        lock = lock_directory(unborn)
+        if lock is None:
+            raise BlockingIOError(f"{unborn} was taken by another process")
+        segment = None
+        try:
+            segment = open_segment(unborn / first_segment)
+            unborn.rename(self.path / producer)
+            sync_directory(self.path)
+        except OSError:
+            if segment is not None:
+                os.close(segment)
+            os.close(lock)
+            raise
+        return lock, segment
+
+    def clear_unborn(self) -> None:
+        """Removes directories whose process died before they got their name: they never held an event."""
+        for path in self.path.glob(f"{_UNBORN}*"):
+            lock = lock_directory(path)
+            if lock is None:
+                continue
+            with suppress(OSError):
+                for file in path.iterdir():
+                    file.unlink()
+                path.rmdir()
+            os.close(lock)
+
+    # -- the log that is obeyed
+
+    def log_id(self) -> str | None:
+        """Returns the id of the log that may have these outboxes' events deleted, or None before the first contact."""
+        try:
+            return (self.path / "log-id").read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def obey(self, log_id: str) -> str:
+        """Obeys a log if none is obeyed yet; when several processes do this at once, the first one wins.
+
+        Returns:
+            The log that is obeyed now.
+        """
+        final = self.path / "log-id"
+        temporary = self.path / f".log-id.{os.getpid()}"
+        write_durably(temporary, f"{log_id}\n".encode())
+        with suppress(FileExistsError):
+            os.link(temporary, final)
+        temporary.unlink()
+        sync_directory(self.path)
+        return self.log_id() or log_id
+
+    def obey_successor(self, log_id: str) -> None:
+        """Obeys the log that declares itself the successor of the one obeyed until now."""
+        write_durably(self.path / "log-id", f"{log_id}\n".encode())
+
+    # -- what the ledger needs of directories that are gone
+
+    def record_closed(self, producer: str, final_seq: int) -> None:
+        """Keeps, durably, how many events a producer had; must precede the removal of its directory."""
+        path = self.path / "closed"
+        new = not path.exists()
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, f"\n{producer} {final_seq}\n".encode())  # the first newline ends what a power cut tore
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        if new:
+            sync_directory(self.path)
+
+    def closed(self) -> dict[str, int]:
+        """Returns how many events each removed producer had."""
+        final: dict[str, int] = {}
+        for producer, seq in self._closed_lines():
+            final[producer] = max(seq, final.get(producer, 0))
+        return final
+
+    def _closed_lines(self) -> Iterator[tuple[str, int]]:
+        try:
+            text = (self.path / "closed").read_text(errors="replace")
+        except FileNotFoundError:
+            return
+        for line in text.splitlines():
+            producer, _, seq = line.partition(" ")
+            if _PRODUCER.fullmatch(producer) and seq.isdigit():
+                yield producer, int(seq)
+
+    def quarantine(self, producer: str, segment: str, offset: int, content: bytes) -> Path | None:
+        """Sets damaged bytes aside under a name that says where they were; a second time does nothing.
+
+        Returns:
+            The file, or None if these bytes had been set aside before.
+        """
+        directory = self.path / "quarantine"
+        directory.mkdir(exist_ok=True)
+        path = directory / f"{producer}-{segment}-{offset}.bin"
+        if path.exists():
+            return None
+        write_durably(path, content)
+        return path
+
+
+def open_segment(path: Path) -> int:
+    """Makes an empty segment, durably, and returns a descriptor for appending.
+
+    Raises:
+        OSError: The file system refuses, or the segment exists: a seq is never used twice.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        sync_directory(path.parent)
+    except OSError:
+        os.close(fd)
+        with suppress(OSError):
+            path.unlink()
+        raise
+    return fd

@@ -1,0 +1,65 @@
+"""The segment files of one outbox directory: their names, what they hold, which may go."""
+
+import os
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+from driftline.durable import sync_directory
+from driftline.outbox.root import OutboxRoot
+
+_SUFFIX = ".seg"
+_DIGITS = 20
+
+
+def segment_name(first_seq: int) -> str:
+    """Returns the file name of the segment whose first event has this seq; names sort like seqs."""
+    return f"{first_seq:0{_DIGITS}d}{_SUFFIX}"
+
+
+def segment_firsts(directory: Path) -> list[int]:
+    """Returns the first seq of each segment, ascending; empty if the directory is gone."""
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(int(stem) for stem, dot, end in (name.partition(".") for name in names) if dot + end == _SUFFIX)
+
+
+def held_bytes(directory: Path) -> int:
+    """Returns the bytes of all segments of a directory."""
+    total = 0
+    for first in segment_firsts(directory):
+        with suppress(FileNotFoundError):
+            total += (directory / segment_name(first)).stat().st_size
+    return total
+
+
+def release(directory: Path, committed: int) -> int:
+    """Deletes the segments that are wholly committed, except the last one, and returns the bytes that became free.
+
+    A segment ends where the next one begins, so what is in it need not be read.
+
+    Args:
+        directory: An outbox directory that the caller owns.
+        committed: Every event below this seq is durably in the log.
+    """
+    freed = 0
+    firsts = segment_firsts(directory)
+    for first, following in pairwise(firsts):
+        if following > committed:
+            break
+        path = directory / segment_name(first)
+        freed += path.stat().st_size
+        path.unlink()
+    return freed
+
+
+def remove_drained(root: OutboxRoot, producer: str, final_seq: int) -> None:
+    """Removes the directory of a producer whose every event is in the log; the ledger keeps how many there were."""
+    root.record_closed(producer, final_seq)
+    directory = root.path / producer
+    for first in segment_firsts(directory):
+        (directory / segment_name(first)).unlink()
+    directory.rmdir()
+    sync_directory(root.path)

@@ -17,6 +17,7 @@ meaning. The message is for a person and may change.
      |    +-- LogMismatchError      log_mismatch
      |    +-- LogUnavailableError   log_unavailable
      +-- BrokerError                broker_unavailable
+     +-- WorkerError                worker_failed
      +-- ReportError                report_failed
           +-- NotEnoughRowsError    not_enough_rows
           +-- ReferenceFileError    reference_invalid
@@ -126,6 +127,12 @@ class BrokerError(DriftlineError):
     """The broker is away, refuses, or answers what it should not."""
 
     code = "broker_unavailable"
+
+
+class WorkerError(DriftlineError):
+    """The worker cannot start."""
+
+    code = "worker_failed"
 
 
 class ReportError(DriftlineError):

@@ -3,6 +3,7 @@
 import itertools
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -141,6 +142,12 @@ class LogReader:
                     continue
                 found.append(LineId(event.producer, event.seq))
             yield len(content), found
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within it, everything that is asked is of one moment."""
+        with self._store.snapshot():
+            yield
 
     def _last_block(self) -> Block:
         return self._store.last_block(self._store.active_segment()[0])

@@ -4,7 +4,7 @@ import sqlite3
 import time
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,14 +106,24 @@ class LogStore:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
+        nothing = LogNotFoundError(f"there is no log in {path.parent}; nothing has been committed there yet")
         if not create and not path.exists():
-            raise LogNotFoundError(f"there is no log in {path.parent}; nothing has been committed there yet")
+            raise nothing
         with _translated(path):
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=5.0,
+            )
             self._connection.execute("PRAGMA synchronous = FULL")
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0 and create:
                 self._create()
+            elif version == 0:  # it is being made at this moment
+                self._connection.close()
+                raise nothing
             elif version != _SCHEMA_VERSION:
                 raise LogDamagedError(f"{path} has schema version {version}; this Driftline reads {_SCHEMA_VERSION}")
 
@@ -146,6 +156,12 @@ class LogStore:
     def committed(self) -> dict[str, int]:
         """Returns, for each producer, the next seq to expect: everything below it is durably in the log."""
         return {str(row[0]): int(row[1]) for row in self._rows("SELECT producer, committed FROM producers")}
+
+    def committed_of(self, producers: Collection[str]) -> dict[str, int]:
+        """Returns the same for some producers; one that the log has never heard of is missing."""
+        marks = ",".join("?" * len(producers))
+        query = f"SELECT producer, committed FROM producers WHERE producer IN ({marks})"  # noqa: S608 (only marks)
+        return {str(row[0]): int(row[1]) for row in self._rows(query, *producers)}
 
     def gaps(self) -> list[Gap]:
         """Returns the gaps in the order they were met."""
@@ -206,6 +222,16 @@ class LogStore:
         """Records that this log replaces another, so that outboxes which obeyed that one obey this."""
         with _translated(self.path), self._transaction():
             self._connection.execute("INSERT OR IGNORE INTO predecessors VALUES (?)", (log_id,))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within it, everything that is asked is of one moment."""
+        with _translated(self.path):
+            self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

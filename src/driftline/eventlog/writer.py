@@ -36,6 +36,7 @@ class LogWriter:
 
     Attributes:
         log_id: The id of this log.
+        predecessors: The logs that this one replaces.
         committed: The next seq to expect, by producer. Read it, do not change it.
     """
 
@@ -44,6 +45,7 @@ class LogWriter:
     ) -> None:
         self.log_dir = log_dir
         self.log_id = ""
+        self.predecessors: frozenset[str] = frozenset()
         self.committed: dict[str, int] = {}
         self._segment_max_bytes = segment_max_bytes
         self._segment_max_age_s = segment_max_age_s
@@ -52,6 +54,7 @@ class LogWriter:
         self._store: LogStore | None = None
         self._segment = 0
         self._created_at = 0.0
+        self._earlier_bytes = 0
         self._block = Block(0, 0, 0, 0, 0, 0)
 
     @property
@@ -60,9 +63,9 @@ class LogWriter:
         return self._block.first_row + self._block.lines
 
     @property
-    def predecessors(self) -> frozenset[str]:
-        """The logs that this one replaces."""
-        return self._opened_store().predecessors()
+    def size_bytes(self) -> int:
+        """Committed bytes in the whole log."""
+        return self._earlier_bytes + self._block.start + self._block.length
 
     def try_open(self) -> bool:
         """Locks the directory and goes to the end of what is committed; False if another writer has it.
@@ -105,9 +108,11 @@ class LogWriter:
 
     def _recover_files(self, store: LogStore) -> None:
         self.log_id = store.log_id()
+        self.predecessors = store.predecessors()
         self.committed = store.committed()
         self._segment, self._created_at = store.active_segment()
         self._block = store.last_block(self._segment)
+        self._earlier_bytes = sum(block.length for block in store.blocks() if block.segment != self._segment)
         length = self._block.start + self._block.length
         path = segment_path(self.log_dir, self._segment)
         held = path.stat().st_size if path.exists() else 0
@@ -163,6 +168,15 @@ class LogWriter:
         self._block = block
         self.committed.update(committed)
 
+    def replace(self, log_id: str) -> None:
+        """Declares this log the successor of one that is lost: outboxes which obeyed that one will obey this.
+
+        Raises:
+            LogUnavailableError: The log is not open, or the disk refuses.
+        """
+        self._opened_store().add_predecessor(log_id)
+        self.predecessors |= {log_id}
+
     def close(self) -> None:
         """Gives up the files and the lock; everything appended has been committed."""
         self._close_files()
@@ -189,6 +203,7 @@ class LogWriter:
         except OSError as error:
             raise LogUnavailableError(f"cannot begin {path}: {error.strerror}") from error
         self._opened_store().start_segment(number, created_at)
+        self._earlier_bytes = self.size_bytes
         self._segment, self._created_at = number, created_at
         self._block = Block(number, 0, 0, self.rows, 0, 0)
         log.info("log.rotated", segment=path.name, rows=self.rows)

@@ -52,12 +52,9 @@ class Orphan:
             final_seq: How many events it had.
             reader: A reader of this directory that stands behind the last whole event.
         """
-        torn = reader.unfinished()
-        if torn is not None:
-            segment, offset, content = torn
-            self.root.quarantine(self.producer, segment_name(segment), offset, content)
+        torn_bytes = reader.quarantine_unfinished()
         remove_drained(self.root, self.producer, final_seq)
-        log.info("orphan.drained", producer=self.producer, events=final_seq, torn_bytes=len(torn[2]) if torn else 0)
+        log.info("orphan.drained", producer=self.producer, events=final_seq, torn_bytes=torn_bytes)
 
     def let_go(self) -> None:
         """Gives up the lock, so that another process may adopt what is left."""

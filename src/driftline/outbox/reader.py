@@ -2,18 +2,14 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from driftline.outbox.record import Record, decode, find_next, needed
+from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts, segment_name
 
 TOMBSTONE = b""
 """Stands for an event that cannot be read; no event is empty."""
-
-Damage = Callable[[int, int, bytes], None]
-"""Is told of damaged bytes: the segment's first seq, their offset in it, and themselves."""
 
 _MARKS = 512
 
@@ -37,17 +33,20 @@ class OutboxReader:
     writer was done with it. What lies at the very end and is not whole is unfinished: a living writer may be at work on
     it, or may cut it back and write another in its place, so it is read again from disk each time.
 
+    Damaged bytes go to quarantine.
+
     Args:
-        directory: The outbox directory; its owner may append while it is read.
-        on_damage: Is told of each damaged stretch; possibly more than once.
+        root: Where the directory lies.
+        producer: Whose it is; its owner may append while it is read.
 
     Attributes:
         next_seq: The seq of the event that the next :meth:`read` begins with.
     """
 
-    def __init__(self, directory: Path, on_damage: Damage) -> None:
-        self._directory = directory
-        self._on_damage = on_damage
+    def __init__(self, root: OutboxRoot, producer: str) -> None:
+        self._root = root
+        self._producer = producer
+        self._directory = root.path / producer
         self._segment: int | None = None
         self._fd: int | None = None
         self._offset = 0
@@ -96,10 +95,21 @@ class OutboxReader:
             self.next_seq = first_seq + len(events)
         return Chunk(first_seq, events)
 
-    def unfinished(self) -> tuple[int, int, bytes] | None:
-        """Returns what lies behind the last whole record, as (segment, offset, bytes); None if nothing does."""
+    def end(self) -> int:
+        """Goes behind the last whole event and returns the seq that the next one would have; reads one segment."""
+        firsts = segment_firsts(self._directory)
+        if firsts:
+            self.seek(max(self.next_seq, firsts[-1]))
+            while self.read(1 << 16, 1 << 20).events:
+                pass
+        return self.next_seq
+
+    def quarantine_unfinished(self) -> int:
+        """Sets aside what lies behind the last whole event, for its writer is gone, and returns how many bytes."""
         rest = self._rest()
-        return (self._segment, self._offset, rest) if rest and self._segment is not None else None
+        if rest:
+            self._quarantine(rest)
+        return len(rest)
 
     # -- inside a segment
 
@@ -149,7 +159,7 @@ class OutboxReader:
         good = find_next(rest, 1)
         if good is None or self._segment is None:
             return b""
-        self._on_damage(self._segment, self._offset, rest[:good])
+        self._quarantine(rest[:good])
         self._offset += good
         return rest[good:]
 
@@ -162,12 +172,15 @@ class OutboxReader:
         if rest and (decode(rest, 0) is not None or find_next(rest, 1) is not None):
             return True
         if rest:
-            self._on_damage(self._segment, self._offset, rest)
+            self._quarantine(rest)
         self.close()
         self._open(following[0], 0)
         return True
 
     # -- files
+
+    def _quarantine(self, content: bytes) -> None:
+        self._root.quarantine(self._producer, segment_name(self._segment or 0), self._offset, content)
 
     def _open_segment_of(self, seq: int) -> bool:
         firsts = segment_firsts(self._directory)

@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from driftline.durable import lock_directory, sync_directory, write_durably
 from driftline.errors import OutboxUnavailableError
+
+log = structlog.get_logger()
 
 _PRODUCER = re.compile(r"[0-9a-f]{32}")
 _UNBORN = ".new-"
@@ -149,19 +153,22 @@ class OutboxRoot:
             if _PRODUCER.fullmatch(producer) and seq.isdigit():
                 yield producer, int(seq)
 
-    def quarantine(self, producer: str, segment: str, offset: int, content: bytes) -> Path | None:
+    def quarantine(self, producer: str, segment: str, offset: int, content: bytes) -> None:
         """Sets damaged bytes aside under a name that says where they were; a second time does nothing.
 
-        Returns:
-            The file, or None if these bytes had been set aside before.
+        When the disk refuses, the damage is only logged: what can be read must not wait for what cannot.
         """
-        directory = self.path / "quarantine"
-        directory.mkdir(exist_ok=True)
-        path = directory / f"{producer}-{segment}-{offset}.bin"
+        path = self.path / "quarantine" / f"{producer}-{segment}-{offset}.bin"
         if path.exists():
-            return None
-        write_durably(path, content)
-        return path
+            return
+        where = {"producer": producer, "segment": segment, "offset": offset, "bytes": len(content)}
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_durably(path, content)
+        except OSError as error:
+            log.error("outbox.damaged", **where, quarantined=False, error=error.strerror)
+        else:
+            log.warning("outbox.damaged", **where, quarantined=True)
 
 
 def open_segment(path: Path) -> int:

@@ -1,0 +1,1 @@
+"""How batches travel from an outbox to a log, and how what is committed comes back."""

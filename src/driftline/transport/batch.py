@@ -1,0 +1,56 @@
+"""What travels: consecutive events of one producer, addressed to one log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from driftline.outbox.reader import TOMBSTONE
+
+SEPARATOR = b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    r"""Consecutive events of one producer.
+
+    Attributes:
+        log: Id of the log they are for; no other takes them.
+        producer: Whose events they are.
+        base_seq: The oldest seq that the producer's outbox still holds: nothing below it can be asked for again.
+        first_seq: The seq of the first event.
+        count: How many there are; 0 only tells ``base_seq``.
+        payload: The events with ``\n`` between them; an empty one is a tombstone.
+    """
+
+    log: str
+    producer: str
+    base_seq: int
+    first_seq: int
+    count: int
+    payload: bytes
+
+    @classmethod
+    def of(cls, log: str, producer: str, base_seq: int, first_seq: int, events: Sequence[bytes]) -> Self:
+        """Returns the batch of these events; none of them contains a newline."""
+        return cls(log, producer, base_seq, first_seq, len(events), SEPARATOR.join(events))
+
+    @property
+    def stop_seq(self) -> int:
+        """The seq behind the last event."""
+        return self.first_seq + self.count
+
+    def well_formed(self) -> bool:
+        """Whether the numbers agree with each other and with the payload."""
+        if min(self.base_seq, self.first_seq, self.count) < 0 or self.first_seq < self.base_seq:
+            return False
+        if self.count == 0:
+            return not self.payload
+        return self.payload.count(SEPARATOR) == self.count - 1
+
+    def events(self, from_seq: int) -> list[bytes]:
+        """Returns the events from this seq on, tombstones among them."""
+        return self.payload.split(SEPARATOR)[from_seq - self.first_seq :] if self.count else []
+
+    def has_tombstones(self) -> bool:
+        """Whether one of the events is a tombstone."""
+        return TOMBSTONE in self.payload.split(SEPARATOR) if self.count else False

@@ -1,0 +1,128 @@
+"""Where every accepted event is: the books of the outboxes against the log itself."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from driftline.errors import LogNotFoundError
+from driftline.eventlog.reader import LogReader
+from driftline.eventlog.store import Block, Gap
+from driftline.outbox.reader import OutboxReader
+from driftline.outbox.root import OutboxRoot
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """``accepted = logged + in_flight + quarantined + missing``, by counting the log's own lines.
+
+    Attributes:
+        accepted: Events that got a seq: appended to an outbox here, or known to the log.
+        logged: Different events that stand in the log.
+        in_flight: Events that an outbox holds and the log has not committed yet.
+        quarantined: Events that were damaged in their outbox; their bytes are set aside there.
+        missing: What is left: events that are nowhere. 0, or the promise is broken.
+        duplicated: Lines of the log whose event stands in it before.
+        gaps: Stretches of events that the log had to go on without; they are among the missing.
+        damaged: Stretches of the log whose bytes are not those that were committed, as ``segment:start-stop``.
+    """
+
+    accepted: int
+    logged: int
+    in_flight: int
+    quarantined: int
+    missing: int
+    duplicated: int
+    gaps: tuple[Gap, ...]
+    damaged: tuple[str, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every accepted event is accounted for, once, and unharmed."""
+        return not (self.missing or self.duplicated or self.damaged)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns it as what JSON knows."""
+        return {
+            **asdict(self),
+            "gaps": [gap._asdict() for gap in self.gaps],
+            "damaged": list(self.damaged),
+            "balanced": self.balanced,
+        }
+
+
+def take_ledger(outbox_root: Path, log_dir: Path, progress: Progress | None = None) -> Ledger:
+    """Returns the ledger of now; while events are arriving, those on their way are in flight.
+
+    Reads the whole log, in constant memory. The outboxes are read first: what is committed meanwhile is only more.
+
+    Args:
+        outbox_root: The outboxes of this machine; need not exist.
+        log_dir: The log; need not exist as long as there are outboxes.
+        progress: Is told, again and again, how many bytes of how many have been read.
+
+    Raises:
+        LogNotFoundError: There is neither.
+        LogDamagedError: The log cannot be read.
+    """
+    root = OutboxRoot(outbox_root)
+    held = {producer: _end(root, producer) for producer in root.producers()}
+    final = Counter(root.closed())
+    for producer, end in held.items():
+        final[producer] = max(end, final[producer])
+    try:
+        with LogReader(log_dir) as log:
+            return _settle(log, held, final, progress)
+    except LogNotFoundError:
+        if not final:
+            raise
+        in_flight = sum(held.values())
+        return Ledger(in_flight, 0, in_flight, 0, 0, 0, (), ())
+
+
+def _settle(log: LogReader, held: Mapping[str, int], final: Counter[str], progress: Progress | None) -> Ledger:
+    damaged: list[Block] = []
+    with log.snapshot():
+        committed, gaps, quarantined = log.committed(), log.gaps(), len(log.tombstones())
+        logged, duplicated = _count(log, damaged, progress)
+    accepted = sum((final | Counter(committed)).values())
+    in_flight = sum(max(0, end - committed.get(producer, 0)) for producer, end in held.items())
+    return Ledger(
+        accepted=accepted,
+        logged=logged,
+        in_flight=in_flight,
+        quarantined=quarantined,
+        missing=accepted - logged - in_flight - quarantined,
+        duplicated=duplicated,
+        gaps=tuple(gaps),
+        damaged=tuple(f"{block.segment:08d}:{block.start}-{block.start + block.length}" for block in damaged),
+    )
+
+
+def _count(log: LogReader, damaged: list[Block], progress: Progress | None) -> tuple[int, int]:
+    """Counts lines by whom they are from: the events of one producer stand in the order of their seqs."""
+    logged = duplicated = done = 0
+    total = log.size_bytes
+    following: dict[str, int] = {}
+    for size, lines in log.identities(damaged):
+        for producer, seq in lines:
+            if seq < following.get(producer, 0):
+                duplicated += 1
+            else:
+                logged += 1
+                following[producer] = seq + 1
+        done += size
+        if progress is not None:
+            progress(done, total)
+    return logged, duplicated
+
+
+def _end(root: OutboxRoot, producer: str) -> int:
+    reader = OutboxReader(root, producer)
+    try:
+        return reader.end()
+    finally:
+        reader.close()

@@ -1,0 +1,113 @@
+"""Embedded: no broker at all. The worker reads the outbox directories; the relay reads what the log has committed."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from driftline.errors import BrokerError, LogError, LogNotFoundError
+from driftline.eventlog.store import FILE_NAME, LogStore
+from driftline.outbox.reader import OutboxReader
+from driftline.outbox.root import OutboxRoot
+from driftline.transport.batch import Batch
+from driftline.transport.sender import LogInfo, Poll
+
+
+class LocalSender:
+    """Learns what is committed from the log's own record, on the same machine.
+
+    Args:
+        log_dir: The directory of the log; it need not exist yet.
+    """
+
+    window_batches = 0
+
+    def __init__(self, log_dir: Path) -> None:
+        self._path = log_dir / FILE_NAME
+        self._store: LogStore | None = None
+        self._inode = 0
+
+    async def poll(self, log: str | None, producers: Collection[str]) -> Poll:
+        """Returns what the log in the directory has committed."""
+        try:
+            store = self._opened()
+            log_id = store.log_id()
+            info = LogInfo(log_id, store.predecessors(), live=True)
+            committed = store.committed_of(producers) if log == log_id else None
+        except LogNotFoundError:
+            return Poll("", {}, None)
+        except (LogError, OSError) as error:
+            self._forget()
+            raise BrokerError(f"the log cannot be asked what it has committed: {error}") from error
+        return Poll(log_id, {log_id: info}, committed)
+
+    async def send(self, batch: Batch) -> None:
+        """Does nothing: the worker reads the outboxes itself."""
+
+    async def withdraw(self, producer: str) -> None:
+        """Does nothing: nothing was sent."""
+
+    def _opened(self) -> LogStore:
+        try:
+            inode = self._path.stat().st_ino
+        except FileNotFoundError:
+            self._forget()
+            raise LogNotFoundError(f"there is no log at {self._path}") from None
+        if self._store is None or inode != self._inode:  # the log may have been replaced by another, or restored
+            self._forget()
+            self._store, self._inode = LogStore(self._path), inode
+        return self._store
+
+    def _forget(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+
+class LocalOutboxes:
+    """The worker's view of the outbox directories beside it: the next events of each, from where the log stands.
+
+    Args:
+        root: The outboxes; it need not exist yet.
+        batch_events: At most so many events in a batch.
+        batch_bytes: About so many bytes in a batch.
+    """
+
+    def __init__(self, root: OutboxRoot, *, batch_events: int = 4096, batch_bytes: int = 1 << 20) -> None:
+        self._root = root
+        self._batch_events = batch_events
+        self._batch_bytes = batch_bytes
+        self._readers: dict[str, OutboxReader] = {}
+
+    def batches(self, log: str, committed: Mapping[str, int]) -> list[Batch]:
+        """Returns a batch for each producer that has something the log has not.
+
+        Args:
+            log: The log that takes them; the outboxes must obey it.
+            committed: What it has of each producer.
+
+        Raises:
+            OSError: The disk refuses to be read.
+        """
+        producers = self._root.producers()
+        for gone in self._readers.keys() - set(producers):
+            self._readers.pop(gone).close()
+        found = (self._next(log, producer, committed.get(producer, 0)) for producer in producers)
+        return [batch for batch in found if batch is not None]
+
+    def close(self) -> None:
+        """Gives up all open files."""
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
+
+    def _next(self, log: str, producer: str, committed: int) -> Batch | None:
+        reader = self._readers.get(producer)
+        if reader is None:
+            reader = self._readers[producer] = OutboxReader(self._root, producer)
+        base = reader.oldest()
+        if base is None:
+            return None
+        reader.seek(max(base, committed))
+        chunk = reader.read(self._batch_events, self._batch_bytes)
+        if not chunk.events and base <= committed:
+            return None
+        return Batch.of(log, producer, base, chunk.first_seq, chunk.events)

@@ -1,0 +1,200 @@
+"""The task in each API process that brings its outbox, and the orphans it adopts, to the log."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from driftline.errors import BrokerError
+from driftline.outbox.orphans import adopt_orphans
+from driftline.outbox.outbox import Outbox
+from driftline.outbox.root import OutboxRoot
+from driftline.transport.lane import Lane, Pace
+from driftline.transport.sender import LogInfo, Sender
+
+log = structlog.get_logger()
+
+RELAYED = Counter("driftline_events_relayed_total", "Events handed to the broker; one sent again counts again.")
+FAILURES = Counter("driftline_relay_failures_total", "Turns of the relay that ended in an unforeseen error.")
+OUTBOX_BYTES = Gauge("driftline_outbox_bytes", "Bytes of outbox segments on disk.", multiprocess_mode="livesum")
+OUTBOX_OLDEST = Gauge(
+    "driftline_outbox_oldest_seconds",
+    "How long the oldest event that is not in the log has been waiting.",
+    multiprocess_mode="livemax",
+)
+
+_TICK_S = 0.02
+_IDLE_POLL_S = 0.25
+_SURVEY_S = 1.0
+_BROKER_AWAY_S = 0.5
+
+
+class Relay:
+    """Sends what the outboxes of this machine hold, learns what is committed, and deletes that.
+
+    Args:
+        root: The outboxes; must exist.
+        outbox: The one of this process.
+        sender: Takes the batches.
+        resend_after_s: Without progress for so long, a producer's events are sent again from what is committed.
+    """
+
+    def __init__(self, root: OutboxRoot, outbox: Outbox, sender: Sender, *, resend_after_s: float = 1.0) -> None:
+        self._root = root
+        self._outbox = outbox
+        self._sender = sender
+        self._pace = Pace(window_batches=sender.window_batches, resend_after_s=resend_after_s)
+        self._lanes: dict[str, Lane] = {}
+        self._obeyed: str | None = None
+        self._epoch = ""
+        self._away = False
+        self._stop_at: float | None = None
+        self._stopped = asyncio.Event()
+        self._polled_at = self._surveyed_at = -_SURVEY_S
+
+    async def run(self) -> None:
+        """Works until :meth:`stop`; a broker that is away, or a disk that fails, is waited for."""
+        try:
+            while not self._done():
+                pause_s = _TICK_S
+                try:
+                    await self._turn()
+                except (BrokerError, OSError) as error:
+                    self._interrupted(error)
+                    pause_s = _BROKER_AWAY_S
+                except Exception:  # the outermost loop: no defect may stop the way to the log for good
+                    FAILURES.inc()
+                    log.exception("relay.failed")
+                    pause_s = _BROKER_AWAY_S
+                await asyncio.sleep(pause_s)
+        finally:
+            self._close()
+            self._stopped.set()
+
+    async def stop(self, flush_s: float) -> None:
+        """Gives what has been appended a while to be committed, then stops; the rest waits on disk.
+
+        Args:
+            flush_s: How long at most.
+        """
+        self._stop_at = time.monotonic() + flush_s
+        await self._stopped.wait()
+
+    # -- one turn
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        if now - self._surveyed_at >= _SURVEY_S:
+            self._surveyed_at = now
+            await self._survey()
+        outbox = self._outbox
+        if outbox.started and outbox.producer not in self._lanes:
+            self._lanes[outbox.producer] = Lane(self._root, outbox, self._pace)
+        if any(lane.outstanding for lane in self._lanes.values()) or now - self._polled_at >= _IDLE_POLL_S:
+            self._polled_at = now
+            await self._poll()
+        if self._obeyed is not None and self._pace.window_batches:
+            await self._send(self._obeyed)
+
+    async def _survey(self) -> None:
+        """Adopts orphans, lets go of a retired outbox, and measures."""
+        self._obeyed = self._root.log_id()
+        for lane in list(self._lanes.values()):
+            if lane.own and lane.producer != self._outbox.producer:
+                self._lanes.pop(lane.producer).close()  # retired: its directory is an orphan now
+        for orphan in adopt_orphans(self._root):
+            self._lanes[orphan.producer] = Lane(self._root, orphan, self._pace)
+        for lane in self._lanes.values():
+            if lane.end is None:
+                await asyncio.to_thread(lane.find_end)
+        now = time.monotonic()
+        self._outbox.adopted_bytes = sum(lane.owner.held_bytes for lane in self._lanes.values() if not lane.own)
+        OUTBOX_BYTES.set(self._outbox.held_bytes)
+        OUTBOX_OLDEST.set(max((lane.oldest_age_s(now) for lane in self._lanes.values()), default=0.0))
+
+    async def _poll(self) -> None:
+        asked = self._obeyed
+        poll = await self._sender.poll(asked, list(self._lanes))
+        if self._away:
+            self._away = False
+            log.info("relay.resumed")
+        if poll.epoch != self._epoch:
+            self._epoch = poll.epoch
+            self._restart()
+        self._obey(poll.logs)
+        if poll.committed is None or self._obeyed != asked:
+            return
+        for lane in list(self._lanes.values()):
+            lane.acknowledge(poll.committed.get(lane.producer, 0))
+            if not lane.own and lane.drained():
+                lane.remove()
+                del self._lanes[lane.producer]
+
+    async def _send(self, log_id: str) -> None:
+        for lane in list(self._lanes.values()):
+            if lane.stalled():
+                lane.restart()
+            if lane.restarting:
+                await self._sender.withdraw(lane.producer)
+                lane.restarting = False
+            for batch in lane.next_batches(log_id):
+                await self._sender.send(batch)
+                RELAYED.inc(batch.count)
+
+    def _obey(self, logs: Mapping[str, LogInfo]) -> None:
+        """Makes the first contact with a log, or follows the one obeyed to the log that replaces it.
+
+        At the first contact only a single live log is obeyed: with several, which one these outboxes belong to is not
+        for a program to guess.
+        """
+        if self._obeyed is None:
+            live = [log_id for log_id, info in logs.items() if info.live]
+            if len(live) == 1:
+                self._obeyed = self._root.obey(live[0])
+                log.info("log.obeyed", log=self._obeyed)
+            elif live:
+                log.warning("log.ambiguous", logs=live)
+            return
+        for log_id, info in logs.items():
+            if self._obeyed in info.predecessors:
+                log.info("log.succeeded", log=log_id, predecessor=self._obeyed)
+                self._root.obey_successor(log_id)
+                self._obeyed = log_id
+                self._restart()
+                return
+
+    # -- ups and downs
+
+    def _restart(self) -> None:
+        for lane in self._lanes.values():
+            lane.restart()
+
+    def _interrupted(self, error: BrokerError | OSError) -> None:
+        if not self._away:
+            self._away = True
+            log.warning("relay.interrupted", error=str(error))
+        self._restart()
+
+    def _done(self) -> bool:
+        """Whether it was asked to stop, and either nothing is left to wait for or the time is up."""
+        if self._stop_at is None:
+            return False
+        if not self._outbox.started or time.monotonic() >= self._stop_at:
+            return True
+        own = self._lanes.get(self._outbox.producer)
+        if own is None or not own.drained():
+            return False
+        try:
+            own.remove()
+        except OSError as error:
+            log.warning("outbox.not_removed", producer=own.producer, error=str(error))
+        return True
+
+    def _close(self) -> None:
+        for lane in self._lanes.values():
+            with contextlib.suppress(OSError):
+                lane.close()
+        self._lanes.clear()

@@ -1,0 +1,73 @@
+"""Receives without a broker: reads the outbox directories of the same machine."""
+
+import asyncio
+import time
+
+import structlog
+
+from driftline.errors import LogMismatchError
+from driftline.outbox.root import OutboxRoot
+from driftline.transport.local import LocalOutboxes
+from driftline.worker.scribe import Scribe
+
+log = structlog.get_logger()
+
+_PAUSE_S = 0.01
+_CHECK_S = 1.0
+_FLUSH_S = 5.0
+
+
+class EmbeddedReceiver:
+    """Brings what the outboxes hold into the log, as it comes.
+
+    Args:
+        root: The outboxes; made if they are not there.
+    """
+
+    def __init__(self, root: OutboxRoot) -> None:
+        self._root = root
+        self._outboxes = LocalOutboxes(root)
+        self._stop_at: float | None = None
+        self._checked_at = -_CHECK_S
+
+    async def run(self, scribe: Scribe) -> None:
+        """Works until :meth:`stop`, and then until nothing is left, for five seconds at most.
+
+        Raises:
+            LogMismatchError: The outboxes obey another log.
+            LogDamagedError: The log was found damaged.
+            OutboxUnavailableError: The outboxes cannot be made.
+        """
+        self._root.create()
+        try:
+            while self._stop_at is None or time.monotonic() < self._stop_at:
+                if time.monotonic() - self._checked_at >= _CHECK_S:
+                    self._be_obeyed(scribe)
+                batches = await asyncio.to_thread(self._outboxes.batches, scribe.log_id, scribe.committed)
+                if batches:
+                    await scribe.take(batches)
+                elif self._stop_at is not None:
+                    return
+                # Small commits cost as much as large ones: let some events gather.
+                await asyncio.sleep(_PAUSE_S)
+        finally:
+            self._outboxes.close()
+
+    def stop(self) -> None:
+        """Asks :meth:`run` to finish what is there and return."""
+        self._stop_at = time.monotonic() + _FLUSH_S
+
+    def _be_obeyed(self, scribe: Scribe) -> None:
+        self._checked_at = time.monotonic()
+        obeyed = self._root.log_id()
+        if obeyed is None:
+            obeyed = self._root.obey(scribe.log_id)
+        elif obeyed in scribe.predecessors:
+            self._root.obey_successor(scribe.log_id)
+            log.info("log.succeeded", log=scribe.log_id, predecessor=obeyed)
+            return
+        if obeyed != scribe.log_id:
+            raise LogMismatchError(
+                f"the outboxes in {self._root.path} obey log {obeyed}, and this is log {scribe.log_id}. "
+                f"If that log is lost, say so with: driftline log replace {obeyed}"
+            )

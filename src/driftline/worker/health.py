@@ -1,0 +1,90 @@
+"""The worker's own small HTTP server: its metrics, whether it lives, whether it takes events."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import structlog
+
+from driftline.errors import WorkerError
+from driftline.telemetry import metrics_payload
+
+log = structlog.get_logger()
+
+_JSON = "application/json"
+_PROBLEM = "application/problem+json"
+
+
+class HealthServer:
+    """Answers ``/metrics``, ``/health``, ``/health/live`` and ``/health/ready`` from a thread of its own.
+
+    Args:
+        host: Where to listen.
+        port: The port; 0 takes a free one.
+        reason: Says why the worker is not ready; an empty string if it is.
+
+    Attributes:
+        port: The port it listens on.
+
+    Raises:
+        WorkerError: The port cannot be had.
+    """
+
+    def __init__(self, host: str, port: int, reason: Callable[[], str]) -> None:
+        handler = type("Handler", (_Handler,), {"reason": staticmethod(reason)})
+        try:
+            self._server = ThreadingHTTPServer((host, port), handler)
+        except OSError as error:
+            raise WorkerError(
+                f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with --metrics-port"
+            ) from error
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops answering."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    reason: Callable[[], str]
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+
+    def do_GET(self) -> None:
+        status, content_type, body = self._answer(self.path.partition("?")[0])
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815 (the base class looks for this name)
+
+    def _answer(self, path: str) -> tuple[int, str, bytes]:
+        if path == "/metrics":
+            body, content_type = metrics_payload()
+            return 200, content_type, body
+        if path == "/health/live":
+            return 200, _JSON, b'{"status":"ok"}'
+        if path in {"/health", "/health/ready"}:
+            reason = self.reason()
+            if not reason:
+                return 200, _JSON, b'{"status":"ok"}'
+            return 503, _PROBLEM, _problem(503, "Not ready", "not_ready", reason)
+        return 404, _PROBLEM, _problem(404, "Not found", "not_found", "there is only /metrics and /health")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
+        log.debug("worker.request", request=format % args)
+
+
+def _problem(status: int, title: str, code: str, detail: str) -> bytes:
+    return json.dumps(
+        {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    ).encode()

@@ -1,0 +1,154 @@
+"""Takes batches into the log, one commit for all that came together."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from driftline.errors import LogUnavailableError
+from driftline.eventlog.writer import LogWriter
+from driftline.transport.batch import Batch
+from driftline.worker.intake import Intake, decide
+
+log = structlog.get_logger()
+
+COMMITTED = Counter("driftline_events_committed_total", "Events that are durably in the log.")
+REFUSED = Counter(
+    "driftline_events_refused_total",
+    "Events that were not taken as they came; all but gap and damaged will be or have been.",
+    ["reason"],
+)
+LOG_BYTES = Gauge("driftline_log_bytes", "Committed bytes of the log.")
+FAILURES = Counter("driftline_log_failures_total", "Appends and commits that the disk refused.")
+
+_RETRY_S = 0.5
+_STANDBY_POLL_S = 0.5
+
+
+class Scribe:
+    """The log's writer as a receiver sees it.
+
+    Its blocking work is done in a thread, one commit at a time, so that the loop stays free to answer.
+
+    Args:
+        writer: The log; opened here.
+
+    Attributes:
+        life: Random id of this life of the worker; acknowledgements of an earlier one say nothing.
+    """
+
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer = writer
+        self._busy = asyncio.Lock()
+        self.life = uuid.uuid4().hex
+        self._stage = "starting"
+        self._trouble = ""
+        self._reachable = True
+
+    @property
+    def reason(self) -> str:
+        """Why nothing is being taken now; empty while it is."""
+        return self._stage or self._trouble or ("" if self._reachable else "the broker is away")
+
+    @property
+    def opened(self) -> bool:
+        """Whether this worker has the log."""
+        return bool(self._writer.log_id)
+
+    def reachable(self, reachable: bool) -> None:
+        """Is told by the receiver whether what it receives from can be reached."""
+        self._reachable = reachable
+
+    @property
+    def log_id(self) -> str:
+        """The id of the log."""
+        return self._writer.log_id
+
+    @property
+    def predecessors(self) -> frozenset[str]:
+        """The logs that it replaces."""
+        return self._writer.predecessors
+
+    @property
+    def committed(self) -> Mapping[str, int]:
+        """For each producer, the seq below which everything is durably in the log."""
+        return self._writer.committed
+
+    async def open(self) -> None:
+        """Takes the log; waits as a standby while another worker has it.
+
+        Raises:
+            LogError: The log is damaged, or the disk refuses.
+        """
+        waiting = False
+        while not await asyncio.to_thread(self._writer.try_open):
+            if not waiting:
+                waiting, self._stage = True, "standby: another worker has the log"
+                log.info("worker.standby", log_dir=str(self._writer.log_dir))
+            await asyncio.sleep(_STANDBY_POLL_S)
+        self._stage = ""
+        LOG_BYTES.set(self._writer.size_bytes)
+        log.info("log.opened", log=self.log_id, rows=self._writer.rows)
+
+    async def take(self, batches: Sequence[Batch]) -> None:
+        """Commits what these batches bring; afterwards :attr:`committed` says how far each producer is.
+
+        A disk that refuses leaves the log as it was committed, and whoever sent these batches will send them again.
+
+        Raises:
+            LogDamagedError: After a failure the log was found damaged; nothing can go on.
+        """
+        async with self._busy:
+            started = time.monotonic()
+            try:
+                intake = await asyncio.to_thread(self._take, batches)
+            except LogUnavailableError as error:
+                FAILURES.inc()
+                self._unavailable(error)
+                await asyncio.sleep(_RETRY_S)
+                await self._recover()
+                return
+            if intake.lines:
+                log.debug("log.committed", events=intake.lines, seconds=round(time.monotonic() - started, 4))
+
+    async def close(self) -> None:
+        """Gives up the log after the commit under way."""
+        async with self._busy:
+            self._stage = "stopping"
+            await asyncio.to_thread(self._writer.close)
+
+    def _take(self, batches: Sequence[Batch]) -> Intake:
+        intake = decide(batches, self._writer.committed)
+        if intake.committed:
+            self._writer.append(
+                b"".join(intake.payload), intake.lines, intake.committed, intake.gaps, intake.tombstones
+            )
+        self._count(intake)
+        return intake
+
+    def _count(self, intake: Intake) -> None:
+        COMMITTED.inc(intake.lines)
+        LOG_BYTES.set(self._writer.size_bytes)
+        REFUSED.labels("seen").inc(intake.seen)
+        REFUSED.labels("early").inc(intake.early)
+        REFUSED.labels("damaged").inc(len(intake.tombstones))
+        for gap in intake.gaps:
+            REFUSED.labels("gap").inc(gap.stop_seq - gap.first_seq)
+            log.error("log.gap", producer=gap.producer, first_seq=gap.first_seq, stop_seq=gap.stop_seq)
+
+    async def _recover(self) -> None:
+        try:
+            await asyncio.to_thread(self._writer.recover)
+        except LogUnavailableError as error:
+            self._unavailable(error)
+        else:
+            self._trouble = ""
+            log.info("log.recovered", rows=self._writer.rows)
+
+    def _unavailable(self, error: LogUnavailableError) -> None:
+        if not self._trouble:
+            log.error("log.unavailable", error=error.message)
+        self._trouble = error.message

@@ -1,0 +1,54 @@
+"""Fixtures shared by all tests: a real Redis, free ports, waiting with a deadline.
+
+Their types and plain functions are imported as ``from tests.redis_server import RedisServer`` and
+``from tests.waiting import eventually, wait_until``.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.redis_server import AppendOnly, RedisServer, StartRedis
+from tests.waiting import WaitUntil, find_free_port
+from tests.waiting import wait_until as _wait_until
+
+
+@pytest.fixture
+def wait_until() -> WaitUntil:
+    """``wait_until(condition, within_s=10)``: the first truthy value, or the test fails."""
+    return _wait_until
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A free TCP port on 127.0.0.1."""
+    return find_free_port()
+
+
+@pytest.fixture
+def free_ports() -> Callable[[], int]:
+    """A function that gives another free TCP port at each call."""
+    return find_free_port
+
+
+@pytest.fixture
+def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRedis]:
+    """Starts a Redis of your own wishes (password, append-only file, TLS); all end with the test."""
+    servers: list[RedisServer] = []
+
+    def start(*, password: str | None = None, append_only: AppendOnly = "no", tls: bool = False) -> RedisServer:
+        directory: Path = tmp_path_factory.mktemp("redis")
+        server = RedisServer(directory, password=password, append_only=append_only, tls=tls)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def redis_server(start_redis: StartRedis) -> RedisServer:
+    """A running Redis without a password that forgets everything when it ends."""
+    return start_redis()

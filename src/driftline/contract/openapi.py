@@ -1,0 +1,214 @@
+"""The OpenAPI document of the HTTP API, made from a model's schema.
+
+``python -m driftline.contract.openapi > openapi.yaml`` writes the committed one, that of the seed's model.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic.json_schema import models_json_schema
+
+from driftline import __version__
+from driftline.contract.examples import parsed, refusals
+from driftline.contract.messages import event_class, request_class, response_class
+from driftline.contract.package import seed_schema
+from driftline.contract.problems import PROBLEM_TYPE, PROBLEMS, Answer, problem
+from driftline.contract.schema import ModelSchema
+
+NOT_READY_REASONS = ("starting", "stopping", "outbox_full", "outbox_unavailable")
+
+Json = dict[str, Any]
+
+_RETRY_AFTER = {"description": "Seconds after which to come again.", "schema": {"type": "integer", "minimum": 0}}
+
+
+def document(schema: ModelSchema) -> Json:
+    """Returns the OpenAPI 3.1 document of an API that serves a model with this schema."""
+    classes = [request_class(schema), response_class(schema), event_class(schema)]
+    _, definitions = models_json_schema(
+        [(each, "validation") for each in classes], ref_template="#/components/schemas/{model}"
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Driftline",
+            "version": __version__,
+            "summary": "Serves a model and keeps every prediction.",
+            "description": (
+                "A 200 from `/predict` means that the prediction will be in the log, exactly once. Whatever is "
+                "refused is answered with a problem document (RFC 9457) that has a stable `code`, and nothing is "
+                "logged. Every `GET` is there as `HEAD` too."
+            ),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": "predictions", "description": f"The model {schema.name}, version {schema.version}."},
+            {"name": "operations", "description": "For load balancers and Prometheus."},
+        ],
+        "paths": {
+            "/predict": {"post": _predict(schema)},
+            "/health": {"get": _health("health", "Whether requests should be sent here", ready=True)},
+            "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},
+            "/health/ready": {"get": _health("ready", "Whether requests should be sent here", ready=True)},
+            "/metrics": {"get": _metrics()},
+        },
+        "components": {"schemas": {**definitions["$defs"], **_schemas()}},
+    }
+
+
+def _predict(schema: ModelSchema) -> Json:
+    answers = refusals(schema)
+    statuses = sorted({answer.status for answer in answers.values()})
+    return {
+        "operationId": "predict",
+        "tags": ["predictions"],
+        "summary": "Ask the model, and have the answer kept",
+        "parameters": [
+            _header(
+                "traceparent",
+                "W3C Trace Context; kept in the event. One that is not valid is ignored.",
+                {"type": "string", "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]},
+            ),
+            _header(
+                "X-Request-Id",
+                "Kept in the event as client_request_id if it is 1 to 128 visible ASCII characters, else ignored.",
+                {"type": "string", "examples": ["order-4711"]},
+            ),
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "Read as JSON in UTF-8 when there is no Content-Type, or one that is JSON.",
+            "content": {"application/json": _content("PredictRequest", "example", schema.example)},
+        },
+        "responses": {
+            "200": {
+                "description": "The prediction, which is in the outbox now.",
+                "content": {"application/json": {"schema": _ref("PredictResponse")}},
+            },
+            **{str(status): _refusal(status, answers) for status in statuses},
+        },
+    }
+
+
+def _refusal(status: int, answers: Mapping[str, Answer]) -> Json:
+    codes = [code for code, answer in answers.items() if answer.status == status]
+    response: Json = {
+        "description": "; ".join(PROBLEMS[code].title for code in codes) + ".",
+        "content": {
+            PROBLEM_TYPE: {
+                "schema": {"allOf": [_ref("Problem"), {"properties": {"code": {"enum": codes}}}]},
+                "examples": {code: {"value": parsed(answers[code])} for code in codes},
+            }
+        },
+    }
+    if any(PROBLEMS[code].retry_after_s is not None for code in codes):
+        response["headers"] = {"Retry-After": _RETRY_AFTER}
+    return response
+
+
+def _health(operation: str, summary: str, *, ready: bool) -> Json:
+    responses: Json = {
+        "200": {
+            "description": "Yes.",
+            "content": {"application/json": _content("Health", "ok", {"status": "ok"})},
+        }
+    }
+    if ready:
+        stopping = parsed(problem("not_ready", "The server is stopping.", reason="stopping"))
+        responses["503"] = {
+            "description": "No, for this reason.",
+            "headers": {"Retry-After": _RETRY_AFTER},
+            "content": {PROBLEM_TYPE: _content("NotReady", "stopping", stopping)},
+        }
+    return {"operationId": operation, "tags": ["operations"], "summary": summary, "responses": responses}
+
+
+def _metrics() -> Json:
+    return {
+        "operationId": "metrics",
+        "tags": ["operations"],
+        "summary": "Counters and gauges of all processes, for Prometheus",
+        "responses": {
+            "200": {
+                "description": "The Prometheus text format.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        },
+    }
+
+
+def _schemas() -> Json:
+    field_error = {
+        "type": "object",
+        "title": "FieldError",
+        "description": "One thing that is wrong with one field.",
+        "required": ["path", "code", "detail"],
+        "properties": {
+            "path": {"type": "string", "format": "json-pointer", "description": "Where in the body (RFC 6901)."},
+            "code": {"type": "string", "enum": list(PROBLEMS)},
+            "detail": {"type": "string"},
+        },
+    }
+    members = {
+        "type": {"type": "string", "format": "uri", "description": "`urn:driftline:problem:` and the code."},
+        "title": {"type": "string", "description": "The same for every problem with this code."},
+        "status": {"type": "integer", "description": "The HTTP status."},
+        "detail": {"type": "string", "description": "For a person; never repeats a value from the request."},
+        "code": {"type": "string", "enum": list(PROBLEMS), "description": "For a program; never changes meaning."},
+    }
+    problem_schema = {
+        "type": "object",
+        "title": "Problem",
+        "description": "Why a request was refused (RFC 9457).",
+        "required": list(members),
+        "properties": {
+            **members,
+            "errors": {
+                "type": "array",
+                "description": "Everything that is wrong with the fields; `code` is that of the first.",
+                "items": _ref("FieldError"),
+            },
+        },
+    }
+    not_ready = {
+        "title": "NotReady",
+        "description": "Why requests should go elsewhere.",
+        "allOf": [_ref("Problem")],
+        "required": ["reason"],
+        "properties": {
+            "code": {"const": "not_ready"},
+            "reason": {"type": "string", "enum": list(NOT_READY_REASONS)},
+        },
+    }
+    health = {
+        "type": "object",
+        "title": "Health",
+        "required": ["status"],
+        "properties": {"status": {"const": "ok"}},
+    }
+    return {"FieldError": field_error, "Health": health, "NotReady": not_ready, "Problem": problem_schema}
+
+
+def _header(name: str, description: str, schema: Json) -> Json:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+def _content(schema: str, example: str, value: object) -> Json:
+    return {"schema": _ref(schema), "examples": {example: {"value": value}}}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def to_yaml(openapi: Json) -> str:
+    """Returns the text of a document as it is committed."""
+    text: str = yaml.safe_dump(openapi, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+if __name__ == "__main__":
+    sys.stdout.write(to_yaml(document(seed_schema())))

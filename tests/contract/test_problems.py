@@ -1,0 +1,96 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline.contract.examples import refusals, refused_bodies
+from driftline.contract.package import seed_schema
+from driftline.contract.problems import (
+    PREDICT_CODES,
+    PROBLEM_TYPE,
+    PROBLEMS,
+    FieldError,
+    InvalidFieldsError,
+    pointer,
+    problem,
+    problem_of,
+)
+from driftline.errors import InputError
+
+STATUSES = {
+    400: {"malformed_json", "incomplete_body"},
+    404: {"not_found"},
+    405: {"method_not_allowed"},
+    408: {"body_timeout"},
+    413: {"body_too_large"},
+    415: {"unsupported_media_type"},
+    500: {"internal_error"},
+    503: {"not_ready", "outbox_full", "outbox_unavailable"},
+}
+
+
+def test_a_code_keeps_its_status() -> None:
+    for status, codes in STATUSES.items():
+        assert {code for code, each in PROBLEMS.items() if each.status == status} == codes
+    rest = set(PROBLEMS) - set().union(*STATUSES.values())
+    assert {PROBLEMS[code].status for code in rest} == {422}
+
+
+@pytest.mark.parametrize("code", PROBLEMS)
+def test_a_document_says_what_rfc_9457_asks_for_and_the_code(code: str) -> None:
+    status, headers, body = problem(code, "It is so.")
+    assert dict(headers)["content-type"] == PROBLEM_TYPE
+    assert json.loads(body) == {
+        "type": f"urn:driftline:problem:{code}",
+        "title": PROBLEMS[code].title,
+        "status": status,
+        "detail": "It is so.",
+        "code": code,
+    }
+
+
+@pytest.mark.parametrize("code", PROBLEMS)
+def test_whoever_should_come_again_is_told_when(code: str) -> None:
+    answer = problem(code, "")
+    assert ("retry-after" in dict(answer.headers)) == (answer.status == 503)
+
+
+def test_each_wrong_field_is_told_with_its_pointer_code_and_detail() -> None:
+    error = InvalidFieldsError([FieldError(("a/b",), "not_finite", "D1"), FieldError(("list", 3), "wrong_type", "D2")])
+    answer = problem_of(error)
+    document = json.loads(answer.body)
+    assert answer.status == 422
+    assert document["code"] == "not_finite"
+    assert document["detail"] == "2 fields are wrong; see errors"
+    assert document["errors"] == [
+        {"path": "/a~1b", "code": "not_finite", "detail": "D1"},
+        {"path": "/list/3", "code": "wrong_type", "detail": "D2"},
+    ]
+
+
+def test_a_refusal_of_the_whole_body_lists_no_fields() -> None:
+    assert "errors" not in json.loads(problem_of(InputError("empty_body", "D")).body)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [((), ""), (("a",), "/a"), (("~/",), "/~0~1"), ((0, "b"), "/0/b"), (("",), "/"), (("\ud800x",), "/?x")],
+)
+def test_a_path_is_told_as_a_json_pointer(path: tuple[str | int, ...], expected: str) -> None:
+    assert pointer(path) == expected
+
+
+@given(st.lists(st.text(st.characters(), max_size=300), max_size=3))
+def test_any_field_name_can_be_told_and_none_at_length(path: list[str]) -> None:
+    shown = pointer(path)
+    shown.encode()
+    assert len(shown) <= len(path) * 2 * 130
+
+
+def test_the_examples_cover_every_code_and_are_what_they_say() -> None:
+    answers = refusals(seed_schema())
+    assert set(answers) == set(PREDICT_CODES)
+    for code, answer in answers.items():
+        assert json.loads(answer.body)["code"] == code
+    assert set(refused_bodies(seed_schema())) <= set(answers)

@@ -1,0 +1,38 @@
+"""What the processes that serve HTTP are told; plain values, so that it can be handed to a new process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ApiConfig:
+    """Everything that an API process has to know.
+
+    Attributes:
+        app_name: Name of the service, shown on the pages with the documentation.
+        outbox_dir: The directory of all outboxes.
+        log_dir: The directory of the log, asked for what is committed when there is no broker.
+        broker_url: Address of Redis; None is embedded.
+        outbox_sync: What an event has survived before its request is answered: the process, or a power cut.
+        outbox_max_bytes: Predictions are refused while the outboxes hold so much.
+        outbox_segment_max_bytes: Size of one file of an outbox.
+        max_body_bytes: Longer bodies are refused.
+        model: Directory of the model package; None is the seed's.
+        broker_timeout_s: Longest wait for one answer of the broker.
+        flush_s: How long a stopping process waits for its events to be committed; what is left is taken up by others.
+        log_format: For :func:`driftline.telemetry.configure_logging`, in processes that do not inherit it.
+    """
+
+    app_name: str
+    outbox_dir: Path
+    log_dir: Path
+    broker_url: str | None
+    outbox_sync: Literal["os", "always"]
+    outbox_max_bytes: int
+    outbox_segment_max_bytes: int
+    max_body_bytes: int
+    model: Path | None
+    broker_timeout_s: float
+    flush_s: float = 2.0
+    log_format: Literal["auto", "pretty", "json"] = "auto"

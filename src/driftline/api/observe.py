@@ -1,0 +1,67 @@
+"""The outermost layer of the application: counts every request, and answers what nobody foresaw."""
+
+from collections.abc import Collection
+from time import perf_counter
+
+import structlog
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from driftline.api.metrics import DURATION, OTHER_ROUTE, REFUSED, REQUESTS
+from driftline.api.service import Service
+from driftline.contract.problems import Answer, problem
+
+log = structlog.get_logger()
+
+PREDICT = "/predict"
+
+
+class Observed:
+    """ASGI middleware.
+
+    Args:
+        app: What answers.
+        routes: The paths that get a label of their own.
+        service: Is told how many requests are in flight.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Collection[str], service: Service) -> None:
+        self._app = app
+        self._routes = frozenset(routes)
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, whatever happens on the way."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
+        status = 0
+
+        async def send_observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        started = perf_counter()
+        self._service.in_flight += 1
+        try:
+            await self._app(scope, receive, send_observed)
+        except Exception:
+            log.exception("request.failed", route=route)
+            if route == PREDICT:
+                REFUSED["internal_error"].inc()
+            if not status:
+                answer = problem("internal_error", "The server failed to answer; its log says more.")
+                await respond(answer)(scope, receive, send_observed)
+        finally:
+            self._service.in_flight -= 1
+            REQUESTS.labels(route, str(status)).inc()
+            if route == PREDICT:
+                DURATION.observe(perf_counter() - started)
+
+
+def respond(answer: Answer) -> Response:
+    """Returns an answer as the framework sends it."""
+    return Response(answer.body, answer.status, dict(answer.headers))

@@ -1,0 +1,136 @@
+"""Serving the application with Granian: one process that watches, and those that answer."""
+
+import asyncio
+import os
+import signal
+import socket
+from functools import partial
+from typing import Final
+
+import structlog
+from fastapi import FastAPI
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from driftline.api.app import create_app
+from driftline.api.config import ApiConfig
+from driftline.api.metrics import forget_dead_processes
+from driftline.api.service import Service
+from driftline.errors import DriftlineError
+from driftline.outbox.root import OutboxRoot
+from driftline.scoring import load_package, seed_package
+from driftline.supervisor import follow_parent
+from driftline.telemetry import GRANIAN_LOGGING, configure_logging
+
+log = structlog.get_logger()
+
+HEADERS_MAX_BYTES: Final = 64 * 1024
+HEADERS_TIMEOUT_S: Final = 10
+DRAIN_S: Final = 1.0
+KILL_AFTER_S: Final = 12
+
+
+class PortError(DriftlineError):
+    """The address cannot be listened on."""
+
+    code = "port_unavailable"
+
+
+def serve(config: ApiConfig, host: str, port: int, processes: int) -> int:
+    """Serves until SIGTERM or SIGINT and returns the exit code: 0, or 1 if the processes die as soon as they start.
+
+    Args:
+        config: What the processes are told.
+        host: Address to listen on.
+        port: Port to listen on.
+        processes: How many processes answer requests.
+
+    Raises:
+        ModelError: The model package is wrong.
+        OutboxUnavailableError: The directory of the outboxes cannot be made.
+        PortError: Nobody can listen on that address and port, or somebody does already.
+    """
+    # What would fail in each process fails here, once, before any is started.
+    load_package(config.model or seed_package())
+    OutboxRoot(config.outbox_dir).create()
+    address = claim(host, port)
+    server = Granian(
+        "driftline",
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=processes,
+        loop=Loops.asyncio,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADERS_TIMEOUT_S * 1000, keep_alive=True, max_buffer_size=HEADERS_MAX_BYTES
+        ),
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=KILL_AFTER_S,
+        log_level=LogLevels.warning,
+        log_dictconfig=GRANIAN_LOGGING,
+    )
+    log.info("api.listening", host=host, port=port, processes=processes)
+    try:
+        server.serve(target_loader=partial(load_app, config, os.getpid()), wrap_loader=False)
+    except SystemExit as stop:
+        # Ctrl-C reaches the processes too, and one that ends before it is told to counts as crashed.
+        return 0 if server.interrupt_signal else int(stop.code or 0)
+    return 0
+
+
+def load_app(config: ApiConfig, parent: int) -> FastAPI:
+    """Returns the application; called in each new process.
+
+    Args:
+        config: What the process is told.
+        parent: The process that watches: when it dies, this one stops.
+    """
+    configure_logging(config.log_format)
+    follow_parent(parent)
+    forget_dead_processes()
+    return create_app(config, when_started=stop_in_two_steps)
+
+
+def stop_in_two_steps(service: Service) -> None:
+    """Makes SIGTERM say "not ready" first, and stop the server only when no request is in flight.
+
+    Granian's own handler, the same for SIGTERM and SIGINT, closes the listening socket at once, so that no load
+    balancer could be told. It stays in place for SIGINT, which is what ends the first step.
+    """
+    loop = asyncio.get_running_loop()
+    draining: list[asyncio.Task[None]] = []
+
+    async def drain() -> None:
+        await service.drain(DRAIN_S)
+        signal.raise_signal(signal.SIGINT)
+
+    def on_sigterm() -> None:
+        service.stop_soon()
+        if not draining:
+            draining.append(loop.create_task(drain(), name="drain"))
+
+    loop.add_signal_handler(signal.SIGTERM, on_sigterm)
+
+
+def claim(host: str, port: int) -> str:
+    """Returns the numeric address of a host, if nobody listens on it.
+
+    Granian's sockets share a port with whoever else asks to (``SO_REUSEPORT``), so that two servers would each get
+    some of the requests, without a word.
+
+    Raises:
+        PortError: See :func:`serve`.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            # As a server does: connections of one that has just stopped are no hindrance.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        raise PortError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return str(address[0])

@@ -1,0 +1,106 @@
+"""What lives as long as an API process serves: the outbox, the relay behind it, and whether requests are welcome."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Literal
+
+import structlog
+
+from driftline.api.config import ApiConfig
+from driftline.api.predict import Predictor
+from driftline.contract.schema import ModelSchema
+from driftline.errors import OutboxError
+from driftline.outbox.outbox import Outbox
+from driftline.outbox.root import OutboxRoot
+from driftline.scoring import Model
+from driftline.transport.local import LocalSender
+from driftline.transport.redis import RedisSender
+from driftline.transport.relay import Relay
+
+log = structlog.get_logger()
+
+_DRAIN_POLL_S: Final = 0.02
+
+
+class Service:
+    """One API process.
+
+    Args:
+        config: See :class:`ApiConfig`.
+        schema: What the model takes and gives.
+        model: Scores features.
+
+    Attributes:
+        in_flight: Requests that have come and are not answered yet; kept by the middleware.
+        predict: Decides ``/predict``; None before the start.
+    """
+
+    def __init__(self, config: ApiConfig, schema: ModelSchema, model: Model) -> None:
+        self.in_flight = 0
+        self.predict: Predictor | None = None
+        self._config = config
+        self._schema = schema
+        self._model = model
+        self._outbox: Outbox | None = None
+        self._phase: Literal["starting", "serving", "stopping"] = "starting"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Opens the outbox and relays from it; on the way out gives its events a while to be committed.
+
+        Raises:
+            OutboxUnavailableError: The directory of the outboxes cannot be made.
+        """
+        config = self._config
+        root = OutboxRoot(config.outbox_dir)
+        root.create()
+        outbox = self._outbox = Outbox(
+            root,
+            segment_max_bytes=config.outbox_segment_max_bytes,
+            max_bytes=config.outbox_max_bytes,
+            sync=config.outbox_sync,
+        )
+        redis = RedisSender(config.broker_url, config.broker_timeout_s) if config.broker_url else None
+        relay = Relay(root, outbox, redis or LocalSender(config.log_dir))
+        relaying = asyncio.create_task(relay.run(), name="relay")
+        self.predict = Predictor(
+            self._schema,
+            self._model,
+            outbox,
+            durable=config.outbox_sync == "always",
+            max_body_bytes=config.max_body_bytes,
+        )
+        self._phase = "serving"
+        log.info("api.started", model=self._schema.name, model_version=self._schema.version)
+        try:
+            yield
+        finally:
+            self.stop_soon()
+            await relay.stop(config.flush_s)
+            await relaying
+            await outbox.close()
+            if redis is not None:
+                await redis.close()
+            log.info("api.stopped")
+
+    def stop_soon(self) -> None:
+        """Makes the service not ready; requests that come all the same are answered."""
+        self._phase = "stopping"
+
+    async def drain(self, at_most_s: float) -> None:
+        """Returns when no request is in flight, or the time is up."""
+        deadline = time.monotonic() + at_most_s
+        while self.in_flight and time.monotonic() < deadline:  # noqa: ASYNC110 - an event would cost each request
+            await asyncio.sleep(_DRAIN_POLL_S)
+
+    def not_ready_reason(self) -> str | None:
+        """Returns why requests should go elsewhere, as a code, or None if they are welcome."""
+        if self._phase != "serving" or self._outbox is None:
+            return self._phase
+        try:
+            self._outbox.check()
+        except OutboxError as error:
+            return error.code
+        return None

@@ -1,0 +1,77 @@
+import asyncio
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.api.conftest import StartApi
+
+from driftline.api.app import ApiConfig, create_app
+from driftline.errors import ModelError
+
+
+def not_ready_reason(response: httpx.Response) -> str:
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert int(response.headers["retry-after"]) > 0
+    document = response.json()
+    assert document["code"] == "not_ready"
+    return str(document["reason"])
+
+
+def config(directory: Path, model: Path | None = None) -> ApiConfig:
+    return ApiConfig("t", directory / "outbox", directory / "logs", None, "os", 1 << 20, 1 << 20, 1000, model, 1.0)
+
+
+def test_a_full_outbox_is_not_ready_and_says_so_but_lives(start_api: StartApi) -> None:
+    api = start_api(outbox_max_bytes=1000)
+    statuses = [api.predict().status_code for _ in range(5)]
+    assert statuses == [200, 200, 503, 503, 503]
+    refused = api.predict()
+    assert refused.json()["code"] == "outbox_full"
+    assert int(refused.headers["retry-after"]) > 0
+    assert len(api.events()) == 2
+    assert api.metrics()['driftline_events_refused_total{reason="outbox_full"}'] == 4
+    assert api.log().count("predictions.refused") == 1
+
+
+def test_an_outbox_that_cannot_be_written_is_not_ready_until_it_can(start_api: StartApi) -> None:
+    api = start_api()
+    outbox = api.directory / "outbox"
+    shutil.rmtree(outbox)
+    assert api.predict().json()["code"] == "outbox_unavailable"
+    for path in ("/health", "/health/ready"):
+        assert not_ready_reason(wait_for_503(api.client, path)) == "outbox_unavailable"
+    assert api.client.get("/health/live").json() == {"status": "ok"}
+    outbox.mkdir()
+    assert api.client.get("/health/ready").status_code == 200
+    assert api.predict().status_code == 200
+    assert len(api.events()) == 1
+
+
+def wait_for_503(client: httpx.Client, path: str) -> httpx.Response:
+    """The outbox is probed once a second."""
+    from tests.waiting import wait_until
+
+    wait_until(lambda: client.get(path).status_code == 503)
+    return client.get(path)
+
+
+def test_before_the_start_nothing_is_ready_and_predictions_are_refused(tmp_path: Path) -> None:
+    app = create_app(config(tmp_path))
+
+    async def ask() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+            return await client.get("/health/ready"), await client.get("/health/live"), await client.post("/predict")
+
+    ready, live, predict = asyncio.run(ask())
+    assert not_ready_reason(ready) == "starting"
+    assert live.status_code == 200
+    assert (predict.status_code, predict.json()["code"]) == (503, "not_ready")
+    assert not (tmp_path / "outbox").exists()
+
+
+def test_a_wrong_model_is_an_error_before_anything_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        create_app(config(tmp_path, model=tmp_path))

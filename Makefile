@@ -1,0 +1,45 @@
+# All you need is make and a Python 3.11 or newer; `make help` lists what there is.
+
+VENV  := .venv
+STAMP := $(VENV)/.installed
+ARGS  :=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test load report format lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  ARGS="..." goes on to the command behind up, test (pytest), load and report.'
+
+setup: $(STAMP) ## A .venv with driftline and all that the other targets need
+	@:
+
+# The stamp is older than what it depends on: something to install has changed.
+$(STAMP): pyproject.toml requirements/dev.txt requirements/uv.txt scripts/setup.sh
+	@sh scripts/setup.sh
+	@touch $@
+
+up: $(STAMP) ## Start Driftline here: the API and the log worker; Ctrl-C stops it
+	@$(VENV)/bin/driftline up $(ARGS)
+
+test: $(STAMP) ## Every check: format, lint, types, import order, tests against a real Redis
+	@sh scripts/redis.sh
+	@sh scripts/chromium.sh
+	@$(VENV)/bin/python scripts/check.py $(ARGS)
+
+load: $(STAMP) ## Twenty seconds of load on the Driftline that `make up` started
+	@$(VENV)/bin/python loadtest/run.py $(ARGS)
+
+report: $(STAMP) ## The drift report of what is in the log, in a browser
+	@$(VENV)/bin/driftline report --open $(ARGS)
+
+format: $(STAMP) ## Let ruff format the code and mend what it can
+	@$(VENV)/bin/ruff format --quiet
+	@$(VENV)/bin/ruff check --fix
+
+lock: $(STAMP) ## Write the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
+	@sh scripts/lock.sh $(ARGS)
+
+clean: ## Remove the environments and caches; data/ stays
+	@rm -rf $(VENV) $(VENV)-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

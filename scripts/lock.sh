@@ -1,0 +1,18 @@
+#!/bin/sh
+# Writes the lock files from pyproject.toml; versions stay as they are unless one must change or --upgrade is given.
+set -eu
+cd "$(dirname "$0")/.."
+
+lock() {
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-header --no-annotate "$@"
+}
+
+# The first decides the versions, the others take theirs from it.
+lock pyproject.toml --extra report --extra load --group dev -o requirements/dev.txt "$@"
+lock pyproject.toml --group dev -c requirements/dev.txt -o requirements/core.txt
+lock pyproject.toml --extra report -c requirements/dev.txt -o requirements/report.txt
+lock pyproject.toml -c requirements/dev.txt -o requirements/driftline.txt
+lock requirements/uv.in -o requirements/uv.txt "$@"
+lock requirements/valkey.in -o requirements/valkey.txt "$@"
+grep -c == requirements/*.txt

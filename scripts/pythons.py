@@ -1,0 +1,75 @@
+"""Runs a core of the tests under the other Pythons of this machine that Driftline is declared for.
+
+Each gets an environment of its own (.venv-3.12, ...), without what only the report and the load test need, and runs
+the tests that are marked ``core``: start, predict, log, ledger.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+WITHOUT = ("--ignore=tests/report", "--ignore=tests/loadtest")
+DECLARED = ((3, 11), (3, 12), (3, 13))
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def find_pythons() -> dict[tuple[int, int], Path]:
+    """Interpreters of declared versions but our own, by version: on PATH and in pyenv's folder, if they start."""
+    pyenv = sorted(Path.home().glob(".pyenv/versions/*/bin"))
+    folders = [*(Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder), *pyenv]
+    found: dict[tuple[int, int], Path] = {}
+    for version in DECLARED:
+        candidates = (folder / f"python{version[0]}.{version[1]}" for folder in folders)
+        working = next((candidate for candidate in candidates if _starts(candidate, version)), None)
+        if working and version != sys.version_info[:2]:
+            found[version] = working
+    return found
+
+
+def main() -> int:
+    """The exit code: 0 if the core tests pass under all that were found."""
+    pythons = find_pythons()
+    names = ", ".join(f"{path} ({version[0]}.{version[1]})" for version, path in pythons.items())
+    print(f"this is {sys.version_info[0]}.{sys.version_info[1]}; others that start here: {names or 'none'}", flush=True)
+    passed = [_check(version, python) for version, python in pythons.items()]
+    return int(not all(passed))
+
+
+def _starts(python: Path, version: tuple[int, int]) -> bool:
+    # Asked, not believed: a pyenv shim is there for versions that it then refuses to start.
+    if not python.is_file():
+        return False
+    code = f"import sys; sys.exit(sys.version_info[:2] != {version})"
+    return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def _check(version: tuple[int, int], python: Path) -> bool:
+    venv = ROOT / f".venv-{version[0]}.{version[1]}"
+    print(f"\n--- {venv.name}", flush=True)
+    return _install(venv, python) and _run(venv / "bin/pytest", "-m", "core", *WITHOUT)
+
+
+def _install(venv: Path, python: Path) -> bool:
+    uv = ROOT / ".venv/bin/uv"
+    interpreter = venv / "bin/python"
+    lock = ROOT / "requirements/core.txt"
+    pip = (ROOT / ".venv/bin/python", "-m", "pip", "--quiet", "--python", interpreter, "install")
+    return (
+        (interpreter.exists() or _run(uv, "--quiet", "venv", "--python", python, venv))
+        # pip where uv does not succeed, as in setup.sh.
+        and (
+            _run(uv, "--quiet", "pip", "sync", "--python", interpreter, "--require-hashes", lock)
+            or _run(*pip, "--require-hashes", "--requirement", lock)
+        )
+        and _run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    )
+
+
+def _run(program: Path, *arguments: str | Path) -> bool:
+    environment = {**os.environ, "PATH": os.pathsep.join([str(program.parent), os.environ.get("PATH", "")])}
+    return subprocess.run([program, *arguments], env=environment, cwd=ROOT, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

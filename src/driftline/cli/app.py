@@ -1,0 +1,55 @@
+"""The command line as a whole: which commands there are."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from driftline import __version__
+from driftline.cli import config, ledger, log, serve, up, worker
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks print local variables, and secrets with them
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+log_app = typer.Typer(no_args_is_help=True, help="What a log says of itself; a new one in place of a lost one.")
+
+
+def _add(group: typer.Typer, name: str, command: Callable[..., None], epilog: str) -> None:
+    # One line a paragraph: the help is wrapped to the reader's terminal, not to our editors.
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    group.command(name, help="\n\n".join(" ".join(text.split()) for text in paragraphs), epilog=epilog)(command)
+
+
+_add(app, "up", up.up, up.EPILOG)
+_add(app, "serve", serve.serve, serve.EPILOG)
+_add(app, "worker", worker.worker, worker.EPILOG)
+_add(app, "ledger", ledger.ledger, ledger.EPILOG)
+_add(app, "config", config.config, config.EPILOG)
+_add(log_app, "show", log.show, log.SHOW_EPILOG)
+_add(log_app, "replace", log.replace, log.REPLACE_EPILOG)
+app.add_typer(log_app, name="log")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"driftline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def driftline(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Serves a model over HTTP, keeps every prediction, and says when the world has drifted away from the model.
+
+    Start with [bold]driftline up[/bold]; each command has its own --help.
+    """

@@ -1,0 +1,68 @@
+"""What ``driftline up`` prints when all is ready: where things are, and what to paste next."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from driftline.settings import Settings
+
+EVERYWHERE = ("127.0.0.1", "0.0.0.0", "::", "::1")  # noqa: S104 - compared, not listened on
+
+
+def banner(settings: "Settings", port: int) -> str:
+    """The text, in colour; ``typer.echo`` takes the colour away where there is no terminal."""
+    api = f"http://{host_in_url(settings.host)}:{port}"
+    log = settings.log_dir / "predictions.jsonl"
+    places = {
+        "API": f"{api}/predict",
+        "docs": f"{api}/docs",
+        "metrics": f"{api}/metrics",
+        "log": str(log),
+    }
+    transport = f"broker {settings.shown('broker')}" if settings.broker else "embedded: no broker needed"
+    return "\n".join(
+        [
+            "",
+            typer.style("Driftline is up", fg="green", bold=True) + f" ({transport}). Ctrl-C stops it.",
+            "",
+            *(f"  {typer.style(f'{name:<8}', dim=True)}{place}" for name, place in places.items()),
+            "",
+            "Paste into another terminal:",
+            "",
+            *(f"  {typer.style(line, bold=True)}" for line in next_lines(settings, api, log)),
+            "",
+        ]
+    )
+
+
+def next_lines(settings: "Settings", api: str, log: Path) -> list[str]:
+    """Shell lines from a first prediction to a drift report."""
+    from driftline.scoring import load_package, seed_package  # noqa: PLC0415 - loads numpy; the children start first
+
+    schema, _ = load_package(settings.model or seed_package())
+    example = json.dumps({feature.name: feature.example for feature in schema.features}).replace('"', '\\"')
+    lines = [
+        f'curl -X POST "{api}/predict" -H "Content-Type: application/json" -d "{example}"',
+        f"tail -n 1 {log}",
+    ]
+    if Path("Makefile").exists() and Path("loadtest").is_dir():
+        lines.append("make load" if api.endswith("localhost:8000") else f'make load ARGS="--host {api}"')
+    data = "" if settings.data == Path("data") else f" --data {settings.data}"
+    return [*lines, f"{_program()} report{data} --open"]
+
+
+def host_in_url(host: str) -> str:
+    """How a browser on this machine reaches a server that listens on ``host``."""
+    if host in EVERYWHERE:
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _program() -> str:
+    """How the reader can start us: as in a checkout, where the environment need not be active, or by name."""
+    here = Path(".venv/bin/driftline")
+    return str(here) if here.exists() and here.parent.resolve() == Path(sys.executable).parent else "driftline"

@@ -1,0 +1,42 @@
+"""``driftline config``: the effective settings."""
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from driftline.cli.exits import epilog
+from driftline.cli.options import Broker, Data, Json, read_settings
+
+if TYPE_CHECKING:
+    from driftline.settings import Settings
+
+EPILOG = epilog("driftline config", "driftline config --json | jq .port")
+
+
+def config(*, data: Data = None, broker: Broker = None, as_json: Json = False) -> None:
+    """Shows every setting, its value and where that came from.
+
+    A flag wins over DRIFTLINE_* variables, they over REDIS_URL, that over driftline.toml in this folder (or the file
+    that DRIFTLINE_CONFIG names), and that over the default. Passwords are not shown.
+    """
+    settings = read_settings(data=data, broker=broker)
+    if as_json:
+        names = type(settings).model_fields
+        rows = {name: {"value": settings.shown(name), "source": settings.source(name)} for name in names}
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        _print_table(settings)
+
+
+def _print_table(settings: "Settings") -> None:
+    from rich.console import Console  # noqa: PLC0415 - only needed here, and slow to load
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table("setting", "value", "source", box=None, pad_edge=False, header_style="bold")
+    for name in type(settings).model_fields:
+        value, source = settings.shown(name), settings.source(name)
+        style = "dim" if source == "default" else ""
+        table.add_row(name, Text("-" if value is None else str(value)), Text(source), style=style)
+    Console(soft_wrap=True).print(table)

@@ -1,0 +1,60 @@
+"""``driftline log``: what a log says of itself, and putting a new one in the place of one that is lost."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from driftline.cli.exits import Exit, epilog
+from driftline.cli.options import Data, Json, read_settings
+
+SHOW_EPILOG = epilog("driftline log show", "driftline log show --json | jq .rows")
+REPLACE_EPILOG = epilog("driftline log replace 0f8fad5bd9cb469fa16570867728950e")
+
+OldLog = Annotated[str, typer.Argument(metavar="LOG_ID", help="Id of the log that is lost.")]
+
+
+def show(*, data: Data = None, as_json: Json = False) -> None:
+    """Shows the log's id, how much is committed in it, and which logs it replaces."""
+    settings = read_settings(data=data)
+    from driftline.eventlog.reader import LogReader  # noqa: PLC0415 - see read_settings
+
+    with LogReader(settings.log_dir) as log:
+        facts = {
+            "log": log.log_id,
+            "directory": str(settings.log_dir),
+            "rows": log.rows,
+            "bytes": log.size_bytes,
+            "producers": len(log.committed()),
+            "replaces": sorted(log.predecessors),
+        }
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        text = f"{value:,}" if isinstance(value, int) else ", ".join(value) if isinstance(value, list) else value
+        typer.echo(f"{name:<10} {text or '-'}")
+
+
+def replace(log_id: OldLog, *, data: Data = None) -> None:
+    """Puts the log in --data in the place of one that is lost: outboxes which obeyed that one will obey this.
+
+    Outboxes delete an event only when the one log they obey has it, so that no strange or stale log can make them
+    forget anything. When that log is gone for good, its events that no outbox holds any more are missing, and the
+    ledger says so; what the outboxes still hold goes to the new log. Stop the worker first.
+    """
+    settings = read_settings(data=data)
+    from driftline.eventlog.writer import LogWriter  # noqa: PLC0415 - see read_settings
+
+    writer = LogWriter(settings.log_dir)
+    if not writer.try_open():
+        typer.echo(f"driftline: a worker has {settings.log_dir}; stop it first (log_locked)", err=True)
+        raise typer.Exit(Exit.CANNOT)
+    try:
+        if log_id == writer.log_id:
+            typer.echo("driftline: this is that log itself (log_mismatch)", err=True)
+            raise typer.Exit(Exit.CANNOT)
+        writer.replace(log_id)
+        typer.echo(f"log {writer.log_id} replaces {log_id}; start the worker and the outboxes will follow")
+    finally:
+        writer.close()

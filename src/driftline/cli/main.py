@@ -1,0 +1,23 @@
+"""The entry point: runs the command line and turns errors into one line and an exit code."""
+
+import sys
+from typing import NoReturn
+
+from driftline.errors import DriftlineError
+
+
+def main() -> NoReturn:
+    """Runs the command that ``sys.argv`` names and ends the process with its exit code."""
+    if sys.platform == "win32":
+        print("driftline: Windows itself will not do; use WSL (Windows Subsystem for Linux)", file=sys.stderr)  # noqa: T201 - the command line's own voice
+        sys.exit(3)
+    # What this imports does not exist on Windows, so the line above must come first.
+    from driftline.cli.app import app  # noqa: PLC0415
+    from driftline.cli.exits import complain, exit_of  # noqa: PLC0415
+
+    try:
+        app(prog_name="driftline")
+    except DriftlineError as error:
+        complain(error)
+        sys.exit(exit_of(error))
+    sys.exit(0)

@@ -1,0 +1,45 @@
+"""The options that several commands share, and the settings they make."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from driftline.settings import Settings
+
+# Defaults stand in the help text: None is what tells "not given" from a value that happens to be the default.
+Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the outboxes and the log. Default: data")]
+Broker = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Redis address. With a password, better in DRIFTLINE_BROKER or REDIS_URL. Default: none, embedded",
+    ),
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1")]
+Port = Annotated[int | None, typer.Option(help="Port of the API; 0 takes any free one. Default: 8000")]
+Processes = Annotated[int | None, typer.Option(help="Processes that answer requests. Default: 1")]
+MetricsPort = Annotated[
+    int | None, typer.Option(help="Port of the worker's metrics and health; 0 serves none. Default: 9101")
+]
+Model = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the model package. Default: the one that comes along")
+]
+LogFormat = Annotated[
+    str | None, typer.Option(help="Form of messages: pretty, json, or auto: pretty on a terminal. Default: auto")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Parent = Annotated[int | None, typer.Option(hidden=True, help="Stop when this process is no longer the parent.")]
+
+
+def read_settings(**flags: object) -> "Settings":
+    """The effective settings under these flags; None means "not given".
+
+    Raises:
+        SettingsError: A value, a variable or a key of the settings file that cannot be.
+    """
+    # Loading pydantic takes longer than all else of `driftline --help`.
+    from driftline.settings import load_settings  # noqa: PLC0415
+
+    return load_settings(flags)

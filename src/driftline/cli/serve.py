@@ -1,0 +1,75 @@
+"""``driftline serve``: the HTTP API."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from driftline.cli.exits import epilog
+from driftline.cli.options import Broker, Data, Host, LogFormat, Model, Parent, Port, Processes, read_settings
+from driftline.cli.ports import resolve_port
+
+if TYPE_CHECKING:
+    from driftline.settings import Settings
+
+EPILOG = epilog(
+    "driftline serve --port 8080 --processes 2", "DRIFTLINE_BROKER=redis://localhost:6379/0 driftline serve"
+)
+
+
+def serve(
+    *,
+    data: Data = None,
+    broker: Broker = None,
+    host: Host = None,
+    port: Port = None,
+    processes: Processes = None,
+    model: Model = None,
+    log_format: LogFormat = None,
+    parent: Parent = None,
+) -> None:
+    """Answers predictions over HTTP, until SIGTERM or Ctrl-C.
+
+    Each prediction is kept in the outbox under the data folder before it is answered. The log worker
+    ([bold]driftline worker[/bold]) takes it from there; [bold]driftline up[/bold] runs both.
+    """
+    settings = read_settings(
+        data=data,
+        broker=broker,
+        host=host,
+        port=port,
+        processes=processes,
+        model=model,
+        log_format=log_format,
+    )
+    raise typer.Exit(run(settings, parent))
+
+
+def run(settings: "Settings", parent: int | None) -> int:
+    """Serves until told to stop; returns the exit code."""
+    from driftline.supervisor import follow_parent  # noqa: PLC0415 - see read_settings
+    from driftline.telemetry import configure_logging, use_multiprocess_metrics  # noqa: PLC0415
+
+    if parent is not None:
+        follow_parent(parent)
+    configure_logging(settings.log_format)
+    port = resolve_port(settings.host, settings.port)
+    use_multiprocess_metrics(settings.run_dir / "metrics-api")
+
+    # Imports prometheus_client, so it must come after the line above.
+    from driftline.api.app import ApiConfig  # noqa: PLC0415
+    from driftline.api.server import serve as serve_api  # noqa: PLC0415
+
+    config = ApiConfig(
+        app_name=settings.app_name,
+        outbox_dir=settings.outbox_dir,
+        log_dir=settings.log_dir,
+        broker_url=settings.broker_url,
+        broker_timeout_s=settings.broker_timeout_s,
+        outbox_sync=settings.outbox_sync,
+        outbox_max_bytes=settings.outbox_max_bytes,
+        outbox_segment_max_bytes=settings.outbox_segment_max_bytes,
+        max_body_bytes=settings.max_body_bytes,
+        model=settings.model,
+        log_format=settings.log_format,
+    )
+    return serve_api(config, settings.host, port, settings.processes)

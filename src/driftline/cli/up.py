@@ -1,0 +1,133 @@
+"""``driftline up``: the API and the log worker together, for one machine."""
+
+import asyncio
+import http.client
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from driftline.cli.banner import banner
+from driftline.cli.exits import Exit, epilog
+from driftline.cli.options import (
+    Broker,
+    Data,
+    Host,
+    LogFormat,
+    MetricsPort,
+    Model,
+    Port,
+    Processes,
+    read_settings,
+)
+from driftline.cli.ports import check_port, resolve_port
+
+if TYPE_CHECKING:
+    from driftline.settings import Settings
+    from driftline.supervisor import Child
+
+EPILOG = epilog(
+    "driftline up",
+    "driftline up --port 8080 --data /srv/driftline",
+    "DRIFTLINE_BROKER=redis://localhost:6379/0 driftline up",
+)
+
+COLOURS = {"serve": "cyan", "worker": "magenta"}
+NAME_WIDTH = 6
+
+PROBE_EVERY_S = 0.05
+PROBE_TIMEOUT_S = 1.0
+PATIENCE_S = 10.0
+
+
+def up(
+    *,
+    data: Data = None,
+    broker: Broker = None,
+    host: Host = None,
+    port: Port = None,
+    processes: Processes = None,
+    metrics_port: MetricsPort = None,
+    model: Model = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Starts everything: the API and the log worker, whose messages it shows. Ctrl-C stops it cleanly.
+
+    One that dies is started again. The API is stopped first, then the worker; a second Ctrl-C kills both at once,
+    which loses nothing either.
+    """
+    settings = read_settings(
+        data=data,
+        broker=broker,
+        host=host,
+        port=port,
+        processes=processes,
+        metrics_port=metrics_port,
+        model=model,
+        log_format=log_format,
+    )
+    check_port(settings.host, settings.port)
+    port = resolve_port(settings.host, settings.port)
+
+    from driftline.supervisor import Supervisor  # noqa: PLC0415 - see read_settings
+
+    async def run() -> int:
+        supervisor = Supervisor(_children(settings, port), _show, hopeless=frozenset({Exit.USAGE, Exit.CANNOT}))
+        return await supervisor.run(meanwhile=_announce(settings, port))
+
+    raise typer.Exit(asyncio.run(run()))
+
+
+def _children(settings: "Settings", port: int) -> list["Child"]:
+    from driftline.supervisor import Child  # noqa: PLC0415 - see read_settings
+
+    # By environment, not by flags: a broker's password on a command line is there for everyone to read.
+    given = [name for name in type(settings).model_fields if settings.source(name).startswith("--")]
+    environment = {**os.environ, **settings.environment(given), "DRIFTLINE_PORT": str(port)}
+    if sys.stdout.isatty():
+        environment.setdefault("FORCE_COLOR", "1")
+        if settings.log_format == "auto":
+            environment["DRIFTLINE_LOG_FORMAT"] = "pretty"
+    # -P: a file named like one of our imports in the working directory must not get in the way.
+    python = (sys.executable, "-P", "-m", "driftline")
+    return [Child(name, (*python, name, "--parent", str(os.getpid())), environment) for name in ("serve", "worker")]
+
+
+def _show(name: str, text: str) -> None:
+    prefix = typer.style(f"{name:<{NAME_WIDTH}} |", fg=COLOURS.get(name, "yellow"))
+    typer.echo(f"{prefix} {text}")
+
+
+def _announce(settings: "Settings", port: int) -> Callable[[], Awaitable[None]]:
+    async def announce() -> None:
+        waited_s = 0.0
+        while (reason := await asyncio.to_thread(_not_ready, settings.host, port)) is not None:
+            await asyncio.sleep(PROBE_EVERY_S)
+            waited_s += PROBE_EVERY_S
+            if waited_s >= PATIENCE_S:
+                _show("up", f"not ready yet: {reason}")
+                waited_s = 0.0
+        typer.echo(banner(settings, port))
+
+    return announce
+
+
+def _not_ready(host: str, port: int) -> str | None:
+    """Why the API does not take requests yet, or None when it does."""
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", "/health/ready")
+        answer = connection.getresponse()
+        body = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+    return None if answer.status == http.client.OK else body
+
+
+def _reachable(host: str) -> str:
+    """Where to ask a server that listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on

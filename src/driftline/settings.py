@@ -1,0 +1,251 @@
+"""The settings, each with the place its value came from.
+
+A command-line flag wins over a ``DRIFTLINE_*`` variable, that over ``REDIS_URL`` (for the broker), that over
+``driftline.toml`` in the working directory (or the file ``DRIFTLINE_CONFIG`` names), and that over the default.
+Nothing is read when this module is imported or a :class:`Settings` is made, only by :func:`load_settings`.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from annotated_types import Ge
+from pydantic import AfterValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from driftline.errors import SettingsError, UnknownSettingError
+from driftline.telemetry import redact
+
+ENV_PREFIX = "DRIFTLINE_"
+CONFIG_VARIABLE = "DRIFTLINE_CONFIG"
+CONFIG_FILE = "driftline.toml"
+BROKER_VARIABLE = "REDIS_URL"
+BROKER_SCHEMES = ("redis", "rediss", "unix")
+_URL_CHARACTERS = re.compile(r"[\w.~:/?#\[\]@!$&'()*+,;=%-]*", re.ASCII)
+
+MiB = 1024 * 1024
+
+Bytes = Annotated[ByteSize, Ge(1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+TcpPort = Annotated[int, Field(ge=0, le=65535)]
+LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+class Settings(BaseSettings):
+    """All settings of one process, valid and frozen; sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    app_name: str = Field(
+        default="driftline", min_length=1, description="Name of the service, in logs and in the API's document."
+    )
+    data: LocalPath = Field(default=Path("data"), description="Folder that holds the outboxes and the log.")
+    broker: SecretStr | None = Field(
+        default=None,
+        description="Redis address (redis://, rediss://, unix://); empty for embedded, which needs no broker.",
+    )
+    broker_timeout_s: Seconds = Field(default=5.0, description="Longest wait for one answer of the broker.")
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address the API listens on.")
+    port: TcpPort = Field(default=8000, description="Port the API listens on; 0 takes any free one.")
+    processes: int = Field(default=1, ge=1, description="Processes that answer requests.")
+    model: LocalPath | None = Field(
+        default=None, description="Folder of the model package; none for the one that comes along."
+    )
+    max_body_bytes: Bytes = Field(default=ByteSize(1 * MiB), description="Largest request body that is read.")
+    outbox_sync: Literal["os", "always"] = Field(
+        default="os", description="What a 200 waits for: os survives kill -9, always survives a power cut too."
+    )
+    outbox_max_bytes: Bytes = Field(
+        default=ByteSize(1024 * MiB), description="Most bytes all outboxes may hold before /predict refuses with 503."
+    )
+    outbox_segment_max_bytes: Bytes = Field(default=ByteSize(16 * MiB), description="Size of one file of an outbox.")
+    log_segment_max_bytes: Bytes = Field(
+        default=ByteSize(256 * MiB), description="Size at which a new log segment begins."
+    )
+    log_segment_max_age_s: Seconds = Field(default=86400.0, description="Age at which a new log segment begins.")
+    metrics_port: TcpPort = Field(default=9101, description="Port of the worker's metrics and health; 0 serves none.")
+    log_format: Literal["auto", "pretty", "json"] = Field(
+        default="auto",
+        description="Form of the program's own messages; auto is pretty on a terminal and JSON elsewhere.",
+    )
+
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only the arguments: ``Settings(port=1)`` is a plain value, :func:`load_settings` reads the world."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @field_validator("broker", "model", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value  # so that a variable can take back what a file says
+
+    @field_validator("broker", mode="after")
+    @classmethod
+    def _broker_is_an_address(cls, broker: SecretStr | None) -> SecretStr | None:
+        if broker is not None:
+            _check_broker(broker.get_secret_value())
+        return broker
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Folder of all outboxes."""
+        return self.data / "outbox"
+
+    @property
+    def log_dir(self) -> Path:
+        """Folder of the log."""
+        return self.data / "logs"
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of what only matters while processes run; may be deleted when none does."""
+        return self.data / "run"
+
+    @property
+    def broker_url(self) -> str | None:
+        """The broker's address with its password, never to be shown; None is embedded."""
+        return self.broker.get_secret_value() if self.broker else None
+
+    def source(self, name: str) -> str:
+        """Where a value came from: ``--port``, ``DRIFTLINE_PORT``, ``REDIS_URL``, ``port in FILE`` or ``default``."""
+        return self._sources.get(name, "default")
+
+    def with_sources(self, sources: Mapping[str, str]) -> Self:
+        """The same settings, which from now on know where their values came from."""
+        self._sources.update(sources)
+        return self
+
+    def shown(self, name: str) -> str | int | float | None:
+        """The value of a setting for people and JSON, without passwords."""
+        value = getattr(self, name)
+        if isinstance(value, SecretStr):
+            return redact(value.get_secret_value())
+        return str(value) if isinstance(value, Path) else value
+
+    def environment(self, names: Iterable[str]) -> dict[str, str]:
+        """Variables that give another process these settings. Holds passwords: for an environment, not for a screen."""
+        values = {name: getattr(self, name) for name in names}
+        plain = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
+        }
+        return {variable(name): "" if value is None else str(value) for name, value in plain.items()}
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return ENV_PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    """The command-line flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """The effective settings; reads the environment and, if there is one, the settings file.
+
+    Args:
+        flags: Values from the command line by setting; None means "not given".
+
+    Raises:
+        UnknownSettingError: A variable or a key of the file that is no setting; names the nearest one.
+        SettingsError: A value that cannot be, or a file that cannot be read; one line each, without passwords.
+    """
+    path = Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
+    redis_url = os.environ.get(BROKER_VARIABLE)
+    layers: list[tuple[Callable[[str], str], dict[str, Any]]] = [
+        (lambda name: f"{name} in {path}", _from_file(path)),
+        (lambda _: BROKER_VARIABLE, {"broker": redis_url} if redis_url else {}),
+        (variable, _from_environment()),
+        (flag, {name: value for name, value in flags.items() if value is not None}),
+    ]
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, layer in layers:
+        values |= layer
+        sources |= {name: source(name) for name in layer}
+    try:
+        return Settings(**values).with_sources(sources)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_problems(error, values, sources))) from None
+
+
+def _from_environment() -> dict[str, Any]:
+    known = [variable(name) for name in Settings.model_fields]
+    for name in os.environ:
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in [*known, CONFIG_VARIABLE]:
+            raise UnknownSettingError(f"there is no setting {name}; the nearest is {_nearest(name.upper(), known)}")
+    return EnvSettingsSource(Settings)()
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        if os.environ.get(CONFIG_VARIABLE):
+            raise SettingsError(f"{CONFIG_VARIABLE} names {path}, which does not exist")
+        return {}
+    try:
+        values = TomlConfigSettingsSource(Settings, path).toml_data
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{path} cannot be read: {reason}") from None
+    for name in values:
+        if name not in Settings.model_fields:
+            raise UnknownSettingError(
+                f"there is no setting {name} ({path}); the nearest is {_nearest(name, Settings.model_fields)}"
+            )
+    return values
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+
+
+def _problems(error: ValidationError, values: Mapping[str, object], sources: Mapping[str, str]) -> Iterable[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        name = str(problem["loc"][0])
+        reason = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
+        reason = reason.partition(", unable to")[0]
+        value = "" if name == "broker" else f" is {str(values[name])!r}"
+        yield f"{sources[name]}{value}: {reason}"
+
+
+def _check_broker(url: str) -> None:
+    # The messages quote nothing of the address: wherever it is wrong, the password may be what stands there.
+    if not _URL_CHARACTERS.fullmatch(url):
+        raise ValueError("the broker's address holds a character that must be percent-encoded, a space is %20")
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in BROKER_SCHEMES:
+        raise ValueError("the broker's address must begin with redis://, rediss:// or unix://")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "the broker's address is not one like redis://:password@host:6379/0 "
+            "(in a password, characters such as / @ # are written as %2F %40 %23)"
+        ) from None
+    if scheme == "unix" and not parts.path.strip("/"):
+        raise ValueError("the broker's address lacks a path, as in unix:///run/redis.sock")
+    if scheme != "unix" and not parts.hostname:
+        raise ValueError("the broker's address lacks a host, as in redis://localhost:6379/0")

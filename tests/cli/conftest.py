@@ -1,0 +1,133 @@
+"""The ``driftline`` command as a process, seen from outside."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from tests.waiting import wait_until
+
+PROGRAM = Path(sys.executable).parent / "driftline"
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Our environment without anything that would set Driftline, and with these variables."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DRIFTLINE_") and name not in {"REDIS_URL", "FORCE_COLOR"}
+    }
+    return {**inherited, "COLUMNS": "200", **variables}
+
+
+class Run(Protocol):
+    """The type of the ``run`` fixture."""
+
+    def __call__(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]": ...
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs ``driftline`` with these arguments and variables, in an empty folder, to its end."""
+
+    def run_to_the_end(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        command = [str(PROGRAM), *arguments]
+        return subprocess.run(
+            command,
+            env=environment(**variables),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run_to_the_end
+
+
+class Up:
+    """A running ``driftline up``; what it prints is read as it comes."""
+
+    def __init__(
+        self, arguments: tuple[str, ...], variables: dict[str, str], folder: Path, program: Path = PROGRAM
+    ) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.process = subprocess.Popen(
+            [str(program), "up", *arguments],
+            env=environment(**variables),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.output = ""
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+
+    @property
+    def api(self) -> str:
+        """Where the API is, as the banner says; waits for that."""
+        found = wait_until(lambda: re.search(r"API +(http://\S+)/predict", self.output), within_s=30)
+        assert found
+        return found[1]
+
+    def pid_of(self, name: str) -> int:
+        """The process id of a child."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return next(int(pid) for pid in children if name in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
+
+    def signal(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Sends a signal to it alone, waits for its end, and returns its exit code."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Waits for its end, and returns its exit code."""
+        code = self.process.wait(timeout=40)
+        self._reader.join(timeout=10)
+        return code
+
+    def end(self) -> None:
+        """Leaves nothing behind: its children notice that it is gone."""
+        self.process.kill()
+        self.process.wait(timeout=10)
+        self._reader.join(timeout=30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+class StartUp(Protocol):
+    """The type of the ``start_up`` fixture."""
+
+    def __call__(self, *arguments: str, **variables: str) -> Up: ...
+
+
+@pytest.fixture
+def start_up(tmp_path: Path) -> Iterator[StartUp]:
+    """Starts ``driftline up`` in an empty folder on free ports, with these further arguments and variables."""
+    started: list[Up] = []
+
+    def start(*arguments: str, **variables: str) -> Up:
+        ports = [] if "--port" in arguments else ["--port", "0"]
+        ports += [] if "--metrics-port" in arguments else ["--metrics-port", "0"]
+        up = Up((*ports, *arguments), variables, tmp_path)
+        started.append(up)
+        return up
+
+    yield start
+    for up in started:
+        up.end()

@@ -1,0 +1,45 @@
+"""``driftline ledger``: its answer is its exit code too."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run, StartUp
+from tests.cli.test_up import logged_ids, predict
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def data(start_up: StartUp) -> Path:
+    """A data folder with three predictions in its log, and nobody at work in it."""
+    up = start_up()
+    assert up.api
+    for _ in range(3):
+        predict(up)
+    wait_until(lambda: len(logged_ids(up)) == 3)
+    assert up.signal(signal.SIGTERM) == 0
+    return up.data
+
+
+def test_a_balanced_ledger_is_exit_code_0(run: Run, data: Path) -> None:
+    finished = run("ledger", "--data", str(data))
+    assert finished.returncode == 0
+    numbers = {line[:12].strip(): int(line[12:].split()[0]) for line in finished.stdout.splitlines()}
+    assert numbers == {
+        "accepted": 3,
+        "logged": 3,
+        "in flight": 0,
+        "quarantined": 0,
+        "missing": 0,
+        "duplicated": 0,
+    }
+
+
+def test_a_log_that_was_tampered_with_is_exit_code_1(run: Run, data: Path) -> None:
+    segment = next((data / "logs" / "segments").glob("*.jsonl"))
+    segment.write_bytes(segment.read_bytes().replace(b'"probability":0.7', b'"probability":0.1', 1))
+    finished = run("ledger", "--data", str(data), "--json")
+    assert finished.returncode == 1
+    assert json.loads(finished.stdout)["balanced"] is False
+    assert "bytes differ from what was committed" in run("ledger", "--data", str(data)).stdout

@@ -1,0 +1,156 @@
+"""``driftline up``: from nothing to a prediction in the log, and down again."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run, StartUp, Up
+from tests.redis_server import StartRedis
+from tests.waiting import find_free_port, wait_until
+
+pytestmark = pytest.mark.core
+
+
+def predict(up: Up) -> dict[str, object]:
+    """The answer to the line that the banner says to paste, run by a shell as it stands there."""
+    line = next(line for line in up.output.splitlines() if line.strip().startswith("curl "))
+    answer = subprocess.run(line, shell=True, capture_output=True, text=True, check=True, timeout=20).stdout
+    decoded: dict[str, object] = json.loads(answer)
+    return decoded
+
+
+def logged_ids(up: Up) -> list[object]:
+    log = up.data / "logs" / "predictions.jsonl"
+    return [json.loads(line)["request_id"] for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def metric(url: str, name: str) -> float:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        text = answer.read().decode()
+    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+
+
+def test_a_newcomer_gets_from_nothing_to_a_line_in_the_log(start_up: StartUp, run: Run) -> None:
+    up = start_up()
+    assert up.api.startswith("http://localhost:")
+    answer = predict(up)
+    assert answer["predicted_class"] == 1
+    assert answer["probability"] == 0.7649478037637648
+    wait_until(lambda: logged_ids(up) == [answer["request_id"]])
+    assert up.signal(signal.SIGINT) == 0
+    ledger = run("ledger", "--json")
+    assert ledger.returncode == 0
+    assert {name: json.loads(ledger.stdout)[name] for name in ("accepted", "logged", "missing")} == {
+        "accepted": 1,
+        "logged": 1,
+        "missing": 0,
+    }
+
+
+def test_the_banner_names_only_what_is_there(start_up: StartUp) -> None:
+    up = start_up()
+    for path in ("/docs", "/metrics", "/health"):
+        with urllib.request.urlopen(up.api + path, timeout=5) as page:
+            assert page.status == 200
+    assert "tail -n 1 data/logs/predictions.jsonl" in up.output
+    assert "driftline report --open" in up.output
+    assert "make load" not in up.output  # there is no Makefile in this folder
+
+
+def test_it_stops_in_order_and_leaves_nothing_running(start_up: StartUp) -> None:
+    up = start_up()
+    assert up.api
+    groups = [up.pid_of("serve"), up.pid_of("worker")]
+    assert up.signal(signal.SIGTERM) == 0
+    assert up.output.index("api.stopped") < up.output.index("worker.stopped")
+    for group in groups:
+        with pytest.raises(ProcessLookupError):
+            os.killpg(group, 0)
+
+
+@pytest.mark.parametrize("name", ["serve", "worker"])
+def test_one_that_is_killed_comes_back_and_nothing_is_lost(start_up: StartUp, name: str) -> None:
+    up = start_up()
+    ids = [up.api and predict(up)["request_id"]]
+    os.kill(up.pid_of(name), signal.SIGKILL)
+    wait_until(lambda: f"{name} ended (SIGKILL)" in up.output)
+    wait_until(lambda: urllib.request.urlopen(up.api + "/health/ready", timeout=5).close() is None, within_s=20)
+    ids.append(predict(up)["request_id"])
+    wait_until(lambda: sorted(map(str, logged_ids(up))) == sorted(map(str, ids)), within_s=20)
+    assert up.signal() == 0
+
+
+def test_children_end_when_up_is_killed(start_up: StartUp) -> None:
+    up = start_up()
+    assert up.api
+    groups = [up.pid_of("serve"), up.pid_of("worker")]
+    up.process.kill()
+
+    def gone() -> bool:
+        for group in groups:
+            try:
+                os.killpg(group, 0)
+            except ProcessLookupError:
+                continue
+            return False
+        return True
+
+    wait_until(gone, within_s=20)
+
+
+def test_a_taken_port_is_said_at_once_and_how_to_take_another(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        began = time.monotonic()
+        finished = run("up", "--port", str(port))
+    assert finished.returncode == 3
+    assert re.fullmatch(rf"driftline: cannot listen on .*{port}.*--port.*\(port_taken\)\n", finished.stderr)
+    assert time.monotonic() - began < 10
+
+
+def test_what_makes_a_child_give_up_ends_all_with_its_message(start_up: StartUp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        up = start_up("--metrics-port", str(listener.getsockname()[1]))
+        assert up.wait() == 3
+    assert re.search(r"^up +\| worker cannot run: driftline: .*\(\w+\)$", up.output, re.MULTILINE)
+
+
+def test_with_redis_the_same_and_its_password_is_nowhere_to_be_seen(start_up: StartUp, start_redis: StartRedis) -> None:
+    server = start_redis(password="s3cr3t")
+    up = start_up(REDIS_URL=server.url)
+    assert up.api
+    wait_until(lambda: logged_ids(up) == [predict(up)["request_id"]] or logged_ids(up), within_s=20)
+    for pid in (up.process.pid, up.pid_of("serve"), up.pid_of("worker")):
+        assert "s3cr3t" not in Path(f"/proc/{pid}/cmdline").read_text()
+    server.stop()
+    assert predict(up)["request_id"]
+    assert up.signal() == 0
+    assert f"redis://***@127.0.0.1:{server.port}" in up.output
+    assert "s3cr3t" not in up.output
+
+
+def test_counts_of_several_processes_add_up(start_up: StartUp) -> None:
+    up = start_up("--processes", "2")
+    assert up.api
+    for _ in range(20):
+        predict(up)
+    assert metric(up.api + "/metrics", "driftline_events_accepted_total") == 20
+
+
+def test_the_worker_serves_its_metrics_and_health(start_up: StartUp) -> None:
+    port = find_free_port()
+    up = start_up("--metrics-port", str(port))
+    assert up.api
+    predict(up)
+    worker = f"http://127.0.0.1:{port}"
+    wait_until(lambda: metric(f"{worker}/metrics", "driftline_events_committed_total") == 1)
+    for path in ("/health/live", "/health/ready"):
+        with urllib.request.urlopen(worker + path, timeout=5) as answer:
+            assert answer.status == 200

@@ -1,0 +1,107 @@
+"""The wheel is all that a user needs: it runs in an environment that has nothing but what it declares."""
+
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from email.parser import BytesParser
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Up, environment
+from tests.cli.test_up import logged_ids, predict
+from tests.waiting import wait_until
+
+from driftline import __version__
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def succeed(*command: str | Path) -> str:
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as it would be published, built without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    succeed(BIN / "hatchling", "build", "-t", "wheel", "-d", folder)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ``bin`` of an environment with the wheel and the locked packages it declares, and no others."""
+    venv = tmp_path_factory.mktemp("installed") / "venv"
+    succeed(BIN / "uv", "venv", "--python", sys.executable, venv)
+    into = ("--python", venv / "bin/python")
+    lock = ROOT / "requirements/driftline.txt"
+    pip = (BIN / "python", "-m", "pip", "--quiet", *into, "install")
+    sync = (BIN / "uv", "pip", "sync", *into, "--require-hashes", lock)
+    if subprocess.run(sync, capture_output=True, check=False).returncode:
+        succeed(*pip, "--require-hashes", "--requirement", lock)  # uv does not know every way to the packages
+    succeed(*pip, "--no-deps", wheel)
+    return venv / "bin"
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    outside = [name for name in names if not name.startswith(("driftline/", f"driftline-{__version__}.dist-info/"))]
+    assert outside == []
+    assert {"driftline/py.typed", "driftline/models/seed/model.toml"} <= set(names)
+    assert [name for name in names if name.endswith("licenses/LICENSE")]
+
+
+def test_it_declares_its_pythons_and_extras(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = BytesParser().parsebytes(archive.read(f"driftline-{__version__}.dist-info/METADATA"))
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert set(metadata.get_all("Provides-Extra", [])) == {"report", "load"}
+    required = [str(line) for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in str(line)]
+    assert [line for line in required if line.startswith(("evidently", "pandas", "locust", "pytest"))] == []
+
+
+def test_what_is_declared_is_complete(installed: Path) -> None:
+    succeed(BIN / "uv", "pip", "check", "--python", installed / "python")
+
+
+@pytest.mark.parametrize("module", ["evidently", "pandas", "locust", "pytest", "hypothesis", "httpx"])
+def test_neither_extras_nor_our_tools_are_there(installed: Path, module: str) -> None:
+    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is not None)"
+    succeed(installed / "python", "-c", code)
+
+
+def test_the_command_line_runs(installed: Path) -> None:
+    assert succeed(installed / "driftline", "--version") == f"driftline {__version__}\n"
+    assert "up" in succeed(installed / "driftline", "--help")
+
+
+def test_it_serves_and_logs(installed: Path, tmp_path: Path) -> None:
+    up = Up(("--port", "0", "--metrics-port", "0"), {}, tmp_path, installed / "driftline")
+    try:
+        with urllib.request.urlopen(up.api + "/docs", timeout=5) as page:
+            assert page.status == 200
+        answer = predict(up)
+        wait_until(lambda: logged_ids(up) == [answer["request_id"]])
+        assert up.signal() == 0
+    finally:
+        up.end()
+
+
+def test_the_report_says_which_extra_it_lacks(installed: Path, tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [installed / "driftline", "report"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 3
+    assert "pip install 'driftline[report]'" in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1

@@ -1,0 +1,274 @@
+"""Children are kept running, shown, and stopped in order; none outlives the supervisor. All with real processes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.waiting import eventually, wait_until
+
+from driftline.supervisor import LINE_MAX_BYTES, Child, Supervisor, Timing
+
+FAST = Timing(backoff_first_s=0.02, backoff_max_s=0.1, settled_after_s=5.0, grace_s=5.0)
+
+STAY = "import time; print('started', flush=True); time.sleep(60)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + STAY
+SLOW_TO_END = """
+import signal, sys, time
+def end(*_):
+    time.sleep(0.2)
+    print('ended', flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print('started', flush=True)
+time.sleep(60)
+"""
+
+Lines = list[tuple[str, str]]
+
+
+def child(name: str, code: str) -> Child:
+    return Child(name, (sys.executable, "-c", code), os.environ)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and no zombie; in a container nobody may collect those."""
+    if sys.platform != "linux":
+        return subprocess.run(["ps", "-p", str(pid)], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def supervise(
+    *children: Child,
+    then: Callable[[Supervisor, Lines], Awaitable[None]] | None = None,
+    hopeless: frozenset[int] = frozenset(),
+    timing: Timing = FAST,
+) -> tuple[int, Lines]:
+    """Runs the children, does ``then`` beside them, and gives the exit code and what was shown."""
+    lines: Lines = []
+
+    async def run() -> int:
+        supervisor = Supervisor(
+            children, lambda name, text: lines.append((name, text)), hopeless=hopeless, timing=timing
+        )
+
+        async def beside() -> None:
+            if then:
+                await then(supervisor, lines)
+
+        running = asyncio.create_task(supervisor.run())
+        await asyncio.wait_for(beside(), 20)
+        return await asyncio.wait_for(running, 20)
+
+    return asyncio.run(run()), lines
+
+
+async def _seen(lines: Lines, *wanted: tuple[str, str]) -> None:
+    await eventually(lambda: set(wanted) <= set(lines))
+
+
+def test_a_requested_stop_is_a_success_and_goes_in_order() -> None:
+    async def stop(supervisor: Supervisor, lines: Lines) -> None:
+        await _seen(lines, ("first", "started"), ("second", "started"))
+        supervisor.stop()
+
+    code, lines = supervise(child("first", SLOW_TO_END), child("second", SLOW_TO_END), then=stop)
+    assert code == 0
+    assert [line for line in lines if line[1] == "ended"] == [("first", "ended"), ("second", "ended")]
+
+
+def test_the_next_is_only_told_when_the_former_is_gone() -> None:
+    announce = (
+        "import signal, time; signal.signal(signal.SIGTERM, lambda *_: print(time.monotonic(), flush=True) or {})"
+    )
+    wait = "; print('started', flush=True)\nwhile True: time.sleep(60)\n"
+    quick = Timing(grace_s=0.3)
+
+    async def stop(supervisor: Supervisor, lines: Lines) -> None:
+        await _seen(lines, ("first", "started"), ("second", "started"))
+        supervisor.stop()
+
+    _, lines = supervise(child("first", announce + wait), child("second", announce + wait), then=stop, timing=quick)
+    told = [float(text) for _, text in lines if text[0].isdigit()]
+    assert len(told) == 2
+    assert told[1] - told[0] >= quick.grace_s
+
+
+def test_one_that_does_not_heed_sigterm_is_killed_after_the_grace() -> None:
+    async def stop(supervisor: Supervisor, lines: Lines) -> None:
+        await _seen(lines, ("deaf", "started"))
+        supervisor.stop()
+
+    code, lines = supervise(child("deaf", STUBBORN), then=stop, timing=Timing(grace_s=0.2))
+    assert code == 0
+    assert ("up", "deaf did not end within 0 s; killed") in lines
+
+
+def test_a_second_stop_kills_at_once() -> None:
+    async def stop_twice(supervisor: Supervisor, lines: Lines) -> None:
+        await _seen(lines, ("deaf", "started"), ("deaf too", "started"))
+        supervisor.stop()
+        supervisor.stop()
+
+    began = time.monotonic()
+    supervise(child("deaf", STUBBORN), child("deaf too", STUBBORN), then=stop_twice, timing=Timing(grace_s=15))
+    assert time.monotonic() - began < 10
+
+
+def test_one_that_dies_is_started_again_and_that_is_said() -> None:
+    async def kill_once(supervisor: Supervisor, lines: Lines) -> None:
+        await eventually(lambda: lines)
+        os.kill(int(lines[0][1]), signal.SIGKILL)
+        await eventually(lambda: sum(text.isdigit() for _, text in lines) == 2)
+        supervisor.stop()
+
+    tell_pid = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    _, lines = supervise(child("mortal", tell_pid), then=kill_once)
+    assert ("up", "mortal ended (SIGKILL); starting it again in 0.0 s") in lines
+
+
+def test_the_wait_before_another_start_doubles_up_to_its_bound() -> None:
+    async def watch(supervisor: Supervisor, lines: Lines) -> None:
+        await eventually(lambda: len(lines) >= 5)
+        supervisor.stop()
+
+    timing = Timing(backoff_first_s=0.1, backoff_max_s=0.35)
+    _, lines = supervise(child("failing", "raise SystemExit(5)"), then=watch, timing=timing)
+    waits = [text.rpartition("in ")[2] for _, text in lines[:5]]
+    assert waits == ["0.1 s", "0.2 s", "0.3 s", "0.3 s", "0.3 s"]
+    assert lines[0] == ("up", "failing ended (exit code 5); starting it again in 0.1 s")
+
+
+def test_the_wait_starts_anew_for_one_that_had_settled() -> None:
+    async def watch(supervisor: Supervisor, lines: Lines) -> None:
+        await eventually(lambda: len(lines) >= 3)
+        supervisor.stop()
+
+    timing = Timing(backoff_first_s=0.1, settled_after_s=0.2)
+    lives = child("brief", "import time; time.sleep(0.3); raise SystemExit(5)")
+    _, lines = supervise(lives, then=watch, timing=timing)
+    assert {text.rpartition("in ")[2] for _, text in lines[:3]} == {"0.1 s"}
+
+
+def test_a_hopeless_start_stops_all_with_its_code_and_message() -> None:
+    hopeless = child("broken", "import sys; print('port 8000 is taken', file=sys.stderr); sys.exit(3)")
+    code, lines = supervise(child("other", STAY), hopeless, hopeless=frozenset({3}))
+    assert code == 3
+    assert lines[-1] == ("up", "broken cannot run: port 8000 is taken")
+
+
+def test_the_same_code_later_is_only_another_failure() -> None:
+    async def watch(supervisor: Supervisor, lines: Lines) -> None:
+        await eventually(lambda: lines)
+        supervisor.stop()
+
+    late = child("late", "import time; time.sleep(0.3); raise SystemExit(3)")
+    code, lines = supervise(late, then=watch, hopeless=frozenset({3}), timing=Timing(settled_after_s=0.2))
+    assert code == 0
+    assert lines[0][1].startswith("late ended (exit code 3); starting it again")
+
+
+def test_output_comes_line_by_line_and_no_line_is_too_long_or_lost() -> None:
+    async def watch(supervisor: Supervisor, lines: Lines) -> None:
+        await eventually(lambda: ("chatty", "the end") in lines)
+        supervisor.stop()
+
+    length = 3 * LINE_MAX_BYTES
+    code = f"""
+import sys, time
+sys.stdout.buffer.write(b'x' * {length} + b'\\n\\xff\\r\\n')
+print('to stderr', file=sys.stderr, flush=True)
+sys.stdout.write('the end')  # without a newline
+"""
+    _, lines = supervise(child("chatty", code), then=watch)
+    text = [text for name, text in lines if name == "chatty"]
+    assert sum(line.count("x") for line in text[: text.index("\N{REPLACEMENT CHARACTER}")]) == length
+    assert "to stderr" in text
+
+
+def test_when_nobody_can_read_the_output_all_is_stopped() -> None:
+    def show(_name: str, _text: str) -> None:
+        raise BrokenPipeError
+
+    async def run() -> int:
+        return await asyncio.wait_for(Supervisor([child("talking", STAY)], show, timing=FAST).run(), 10)
+
+    assert asyncio.run(run()) == 0
+
+
+def test_what_a_child_started_ends_with_it() -> None:
+    code = """
+import os, subprocess, sys, time
+print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+    async def watch(supervisor: Supervisor, lines: Lines) -> None:
+        await eventually(lambda: [text for _, text in lines if "starting it again" in text])
+        supervisor.stop()
+
+    _, lines = supervise(child("parent", code), then=watch)
+    grandchild = int(next(text for name, text in lines if name == "parent"))
+    wait_until(lambda: not is_alive(grandchild))
+
+
+SUPERVISOR = textwrap.dedent("""
+    import asyncio, os, sys
+    from driftline.supervisor import Child, Supervisor
+    code = '''
+    import os, signal, sys, time
+    from driftline.supervisor import follow_parent
+    if sys.argv[2] == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    follow_parent(int(sys.argv[1]), grace_s=0.2, poll_s=0.02)
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+    '''
+    command = (sys.executable, "-c", code, str(os.getpid()), sys.argv[1])
+    show = lambda name, text: print(text, flush=True)
+    sys.exit(asyncio.run(Supervisor([Child("a", command, os.environ)], show).run()))
+""")
+
+
+@pytest.fixture
+def supervisor_process(request: pytest.FixtureRequest) -> "Iterator[subprocess.Popen[str]]":
+    command = [sys.executable, "-c", SUPERVISOR, getattr(request, "param", "")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+@pytest.mark.parametrize("supervisor_process", ["", "deaf"], indirect=True)
+def test_children_end_when_the_supervisor_is_killed(supervisor_process: "subprocess.Popen[str]") -> None:
+    pid = int(first_line(supervisor_process))
+    supervisor_process.kill()
+    wait_until(lambda: not is_alive(pid))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_that_ask_for_an_end_are_heeded(
+    supervisor_process: "subprocess.Popen[str]", number: signal.Signals
+) -> None:
+    pid = int(first_line(supervisor_process))
+    supervisor_process.send_signal(number)
+    assert supervisor_process.wait(10) == 0
+    assert not is_alive(pid)
+    assert f"stopping ({number.name})" in first_line(supervisor_process)
+
+
+def test_ctrl_c_in_a_terminal_reaches_only_the_supervisor(supervisor_process: "subprocess.Popen[str]") -> None:
+    pid = int(first_line(supervisor_process))
+    assert os.getsid(pid) != os.getsid(supervisor_process.pid)

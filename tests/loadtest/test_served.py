@@ -1,0 +1,202 @@
+"""The load test as people run it: real Locust, real Driftline, and logs that are right or wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.waiting import find_free_port, wait_until
+
+from driftline.eventlog.reader import LogReader
+from driftline.eventlog.writer import LogWriter
+
+LOADTEST = Path(__file__).resolve().parents[2] / "loadtest"
+QUICK = ("-u", "20", "-r", "20", "-t", "2s", "--log-wait", "5")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A Driftline that is up."""
+
+    url: str
+    data: Path
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def requests_so_far(page: str) -> int:
+    with urllib.request.urlopen(f"{page}/stats/requests", timeout=5) as answer:
+        total: int = json.load(answer)["stats"][-1]["num_requests"]
+        return total
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    directory = tmp_path_factory.mktemp("served")
+    port, data = find_free_port(), directory / "data"
+    command = [sys.executable, "-m", "driftline", "up", "--data", str(data)]
+    command += ["--port", str(port), "--metrics-port", str(find_free_port())]
+    with (directory / "up.log").open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), within_s=30)
+        yield Served(f"http://127.0.0.1:{port}", data)
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A load test that has ended."""
+
+    exit_code: int
+    output: str
+    verdict: dict[str, object]
+
+
+def load(served: Served, data: Path | str, results: Path, *options: str) -> Ended:
+    command = [sys.executable, str(LOADTEST / "run.py"), "--host", served.url, "--data", str(data)]
+    command += ["--csv", str(results / "run"), *QUICK, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return Ended(done.returncode, done.stderr, json.loads((results / "run_verdict.json").read_text()))
+
+
+class Mirror:
+    """Copies a log as it grows, and makes one mistake on the way: it leaves a line out, or takes one twice."""
+
+    def __init__(self, source: Path, target: Path, times_for_one: int) -> None:
+        self._source = source
+        self._writer = LogWriter(target)
+        assert self._writer.try_open()
+        self._times_for_one = times_for_one
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._copy)
+
+    def __enter__(self) -> None:
+        self._row = len(self._lines(0)) if (self._source / "log.sqlite").exists() else 0
+        self._mistake_at = self._row + 10
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._writer.close()
+
+    def _lines(self, start: int) -> list[bytes]:
+        with LogReader(self._source) as log:
+            return list(log.lines(start))
+
+    def _copy(self) -> None:
+        while not self._stop.wait(0.05):
+            for line in self._lines(self._row):
+                times = self._times_for_one if self._row == self._mistake_at else 1
+                if times:
+                    self._writer.append((line + b"\n") * times, times, {})
+                self._row += 1
+
+
+@pytest.fixture(scope="module")
+def steady(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """An undisturbed run."""
+    return load(served, served.data, tmp_path_factory.mktemp("steady"))
+
+
+def test_all_is_well_ends_with_zero_and_says_so(steady: Ended) -> None:
+    assert steady.exit_code == 0
+    assert "HOLDS" in steady.output
+    assert steady.verdict["outcome"] == "holds"
+    assert steady.verdict["answers"] == steady.verdict["lines"] != 0
+    assert steady.verdict["failures"] == steady.verdict["cut"] == 0
+
+
+def test_every_line_of_a_run_carries_its_mark(served: Served, steady: Ended) -> None:
+    with LogReader(served.data / "logs") as log:
+        marks = Counter(str(json.loads(line)["client_request_id"]).partition("-")[0] for line in log.lines())
+
+    assert marks[str(steady.verdict["run"])] == steady.verdict["answers"]
+
+
+@pytest.mark.parametrize(("times_for_one", "mistake"), [(0, "lost"), (2, "repeated")])
+def test_one_line_too_few_or_too_many_ends_with_one(
+    served: Served, tmp_path: Path, times_for_one: int, mistake: str
+) -> None:
+    with Mirror(served.data / "logs", tmp_path / "data" / "logs", times_for_one):
+        ended = load(served, tmp_path / "data", tmp_path)
+
+    assert ended.exit_code == 1
+    assert "BROKEN" in ended.output
+    wrong = ended.verdict[mistake]
+    assert isinstance(wrong, list)
+    assert len(wrong) == 1
+    assert f"{mistake}: {wrong[0]}" in ended.output
+
+
+def test_a_log_that_cannot_be_seen_ends_with_three_and_never_with_zero(served: Served, tmp_path: Path) -> None:
+    ended = load(served, "none", tmp_path)
+
+    assert ended.exit_code == 3
+    assert "NOT CHECKED" in ended.output
+    assert "HOLDS" not in ended.output
+
+
+def test_drifting_users_shift_what_is_logged(served: Served, tmp_path: Path) -> None:
+    with LogReader(served.data / "logs") as log:
+        before = log.rows
+
+    load(served, served.data, tmp_path, "DriftingUser", "--seed", "7", "--shift-by", "100", "--shift-after", "30")
+
+    with LogReader(served.data / "logs") as log:
+        features = [json.loads(line)["features"] for line in log.lines(before)]
+    assert sum(row["feature_1"] < 50 for row in features) == 30
+    assert all(-5 <= row["feature_2"] <= 5 for row in features)
+
+
+def test_a_test_that_is_stopped_on_the_web_page_is_judged_too(served: Served, tmp_path: Path) -> None:
+    port = find_free_port()
+    page = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "locust", "-f", str(LOADTEST / "locustfile.py"), "--host", served.url]
+    command += ["--data", str(served.data), "--web-host", "127.0.0.1", "--web-port", str(port)]
+    output = tmp_path / "locust.log"
+    with output.open("wb") as log:
+        locust = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: answers(page), within_s=30)
+        ask = urllib.parse.urlencode({"user_count": 5, "spawn_rate": 5, "host": served.url}).encode()
+        urllib.request.urlopen(f"{page}/swarm", ask, timeout=10).close()
+        wait_until(lambda: requests_so_far(page) > 10)
+        urllib.request.urlopen(f"{page}/stop", b"", timeout=30).close()
+        assert "HOLDS" in output.read_text()
+    finally:
+        locust.send_signal(signal.SIGTERM)
+        assert locust.wait(timeout=30) == 0
+
+
+def test_without_a_service_the_message_says_make_up() -> None:
+    host = f"http://127.0.0.1:{find_free_port()}"
+
+    done = subprocess.run(
+        [sys.executable, str(LOADTEST / "run.py"), "--host", host],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_PROXY": "*"},
+    )
+
+    assert done.returncode == 1
+    assert "make up" in done.stderr

@@ -7,6 +7,7 @@ import structlog
 
 from driftline.errors import LogMismatchError
 from driftline.outbox.root import OutboxRoot
+from driftline.transport.batch import Batch
 from driftline.transport.local import LocalOutboxes
 from driftline.worker.scribe import Scribe
 
@@ -15,6 +16,7 @@ log = structlog.get_logger()
 _PAUSE_S = 0.01
 _CHECK_S = 1.0
 _FLUSH_S = 5.0
+_RETRY_S = 0.5
 
 
 class EmbeddedReceiver:
@@ -43,7 +45,7 @@ class EmbeddedReceiver:
             while self._stop_at is None or time.monotonic() < self._stop_at:
                 if time.monotonic() - self._checked_at >= _CHECK_S:
                     self._be_obeyed(scribe)
-                batches = await asyncio.to_thread(self._outboxes.batches, scribe.log_id, scribe.committed)
+                batches = await self._next_batches(scribe)
                 if batches:
                     await scribe.take(batches)
                 elif self._stop_at is not None:
@@ -56,6 +58,15 @@ class EmbeddedReceiver:
     def stop(self) -> None:
         """Asks :meth:`run` to finish what is there and return."""
         self._stop_at = time.monotonic() + _FLUSH_S
+
+    async def _next_batches(self, scribe: Scribe) -> list[Batch]:
+        try:
+            return await asyncio.to_thread(self._outboxes.batches, scribe.log_id, scribe.committed)
+        except OSError as error:
+            log.error("outbox.unreadable", error=str(error))
+            self._outboxes.close()
+            await asyncio.sleep(_RETRY_S)
+            return []
 
     def _be_obeyed(self, scribe: Scribe) -> None:
         self._checked_at = time.monotonic()

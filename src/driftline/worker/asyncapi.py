@@ -2,14 +2,19 @@
 
 import sys
 
+import yaml
 from faststream.specification import AsyncAPI
 
 from driftline import __version__
-from driftline.worker.stream import Received, build
+from driftline.contract import event_class
+from driftline.contract.package import seed_schema
+from driftline.worker.stream import BatchEntry, Received, build
+
+_REFERENCE = "#/components/schemas/{model}"
 
 
 def document() -> str:
-    """Returns the document as YAML, with a local Redis for its server."""
+    """Returns the document as YAML, with a local Redis for its server and the events of the seed's model."""
 
     async def nothing(entries: list[Received]) -> None:
         """Takes the handler's place; nothing is ever read."""
@@ -22,7 +27,16 @@ def document() -> str:
         description="How predictions travel from the outboxes of the API processes to the log.",
         license={"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
     ).to_specification()
-    return str(specification.to_yaml())
+    described = specification.to_jsonable()
+    schemas = described["components"]["schemas"]
+    event = event_class(seed_schema())
+    # FastStream knows the entry; what the lines in it are, only we can tell.
+    schemas[BatchEntry.__name__]["properties"]["payload"]["contentSchema"] = {
+        "$ref": _REFERENCE.format(model=event.__name__)
+    }
+    schemas[event.__name__] = event.model_json_schema(ref_template=_REFERENCE)
+    schemas.update(schemas[event.__name__].pop("$defs", {}))
+    return str(yaml.safe_dump(described, sort_keys=False, width=120))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,10 @@ class BatchEntry(BaseModel):
     base_seq: int = Field(ge=0, description="The oldest seq that this outbox still holds on disk.")
     first_seq: int = Field(ge=0, description="The seq of the first event.")
     count: int = Field(ge=0, description="How many events there are; 0 only tells base_seq.")
-    payload: str = Field(description="The events, one JSON object a line; an empty line is an event that was damaged.")
+    payload: str = Field(
+        description="The events, one JSON object a line; an empty line is an event that was damaged in its outbox.",
+        json_schema_extra={"contentMediaType": "application/x-ndjson"},
+    )
 
 
 class Received(NamedTuple):

@@ -77,9 +77,7 @@ class ApiProcess:
         return found
 
     def metrics(self) -> dict[str, float]:
-        """Each sample by its name with labels."""
-        lines = [line for line in self.client.get("/metrics").text.splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+        return parse_samples(self.client.get("/metrics").text)
 
     def workers(self) -> list[int]:
         """The pids of the processes that answer."""
@@ -95,6 +93,12 @@ class ApiProcess:
             os.kill(self.process.pid, number)
         self.client.close()
         return self.process.wait(20)
+
+
+def parse_samples(text: str) -> dict[str, float]:
+    """The value of each sample by its name with labels."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def is_whole(response: bytes) -> bool:

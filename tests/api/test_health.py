@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.api.conftest import StartApi
+from tests.waiting import wait_until
 
 from driftline.api.app import ApiConfig, create_app
 from driftline.errors import ModelError
@@ -24,12 +25,18 @@ def config(directory: Path, model: Path | None = None) -> ApiConfig:
 
 
 def test_a_full_outbox_is_not_ready_and_says_so_but_lives(start_api: StartApi) -> None:
-    api = start_api(outbox_max_bytes=1000)
-    statuses = [api.predict().status_code for _ in range(5)]
-    assert statuses == [200, 200, 503, 503, 503]
+    measured = start_api()
+    measured.predict()
+    event_bytes = sum(file.stat().st_size for file in (measured.directory / "outbox").glob("*/*.seg"))
+
+    api = start_api(outbox_max_bytes=2 * event_bytes)
+    assert [api.predict().status_code for _ in range(5)] == [200, 200, 503, 503, 503]
     refused = api.predict()
     assert refused.json()["code"] == "outbox_full"
     assert int(refused.headers["retry-after"]) > 0
+    for path in ("/health", "/health/ready"):
+        assert not_ready_reason(api.client.get(path)) == "outbox_full"
+    assert api.client.get("/health/live").json() == {"status": "ok"}
     assert len(api.events()) == 2
     assert api.metrics()['driftline_events_refused_total{reason="outbox_full"}'] == 4
     assert api.log().count("predictions.refused") == 1
@@ -40,21 +47,14 @@ def test_an_outbox_that_cannot_be_written_is_not_ready_until_it_can(start_api: S
     outbox = api.directory / "outbox"
     shutil.rmtree(outbox)
     assert api.predict().json()["code"] == "outbox_unavailable"
+    wait_until(lambda: api.client.get("/health").status_code == 503)  # the disk is probed once a second
     for path in ("/health", "/health/ready"):
-        assert not_ready_reason(wait_for_503(api.client, path)) == "outbox_unavailable"
+        assert not_ready_reason(api.client.get(path)) == "outbox_unavailable"
     assert api.client.get("/health/live").json() == {"status": "ok"}
     outbox.mkdir()
     assert api.client.get("/health/ready").status_code == 200
     assert api.predict().status_code == 200
     assert len(api.events()) == 1
-
-
-def wait_for_503(client: httpx.Client, path: str) -> httpx.Response:
-    """The outbox is probed once a second."""
-    from tests.waiting import wait_until
-
-    wait_until(lambda: client.get(path).status_code == 503)
-    return client.get(path)
 
 
 def test_before_the_start_nothing_is_ready_and_predictions_are_refused(tmp_path: Path) -> None:
@@ -75,3 +75,18 @@ def test_before_the_start_nothing_is_ready_and_predictions_are_refused(tmp_path:
 def test_a_wrong_model_is_an_error_before_anything_is_opened(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         create_app(config(tmp_path, model=tmp_path))
+
+
+def test_without_its_broker_the_service_is_ready_and_answers(start_api: StartApi, free_port: int) -> None:
+    api = start_api(broker_url=f"redis://127.0.0.1:{free_port}/0")
+    assert [api.predict().status_code for _ in range(3)] == [200, 200, 200]
+    assert api.client.get("/health/ready").status_code == 200
+    wait_until(lambda: "relay.interrupted" in api.log())
+    assert len(api.events()) == 3
+    assert api.stop() == 0
+
+
+def test_answers_wait_for_the_disk_if_told_to(start_api: StartApi) -> None:
+    api = start_api(outbox_sync="always")
+    assert [api.predict().status_code for _ in range(3)] == [200, 200, 200]
+    assert len(api.events()) == 3

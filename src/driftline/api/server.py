@@ -29,7 +29,7 @@ log = structlog.get_logger()
 HEADERS_MAX_BYTES: Final = 64 * 1024
 HEADERS_TIMEOUT_S: Final = 10
 DRAIN_S: Final = 1.0
-KILL_AFTER_S: Final = 12
+KILL_AFTER_S: Final = 8
 
 
 class PortError(DriftlineError):
@@ -89,6 +89,9 @@ def load_app(config: ApiConfig, parent: int) -> FastAPI:
         config: What the process is told.
         parent: The process that watches: when it dies, this one stops.
     """
+    # A forked process begins with its parent's handlers, which would swallow a signal that comes before Granian's own.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     configure_logging(config.log_format)
     follow_parent(parent)
     forget_dead_processes()
@@ -117,7 +120,7 @@ def stop_in_two_steps(service: Service) -> None:
 
 
 def claim(host: str, port: int) -> str:
-    """Returns the numeric address of a host, if nobody listens on it.
+    """Returns the numeric address of a host, IPv4 if it has one, provided that nobody listens there.
 
     Granian's sockets share a port with whoever else asks to (``SO_REUSEPORT``), so that two servers would each get
     some of the requests, without a word.
@@ -126,7 +129,9 @@ def claim(host: str, port: int) -> str:
         PortError: See :func:`serve`.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # localhost may be ::1 first, which is not what people type who type 127.0.0.1
+        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
         with socket.socket(family, kind, protocol) as listener:
             # As a server does: connections of one that has just stopped are no hindrance.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

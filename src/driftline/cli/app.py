@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from driftline import __version__
-from driftline.cli import config, ledger, log, serve, up, worker
+from driftline.cli import config, ledger, log, report, serve, up, worker
 
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +30,7 @@ def _add(group: typer.Typer, name: str, command: Callable[..., None], epilog: st
 _add(app, "up", up.up, up.EPILOG)
 _add(app, "serve", serve.serve, serve.EPILOG)
 _add(app, "worker", worker.worker, worker.EPILOG)
+_add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
 _add(app, "config", config.config, config.EPILOG)
 _add(log_app, "show", log.show, log.SHOW_EPILOG)

@@ -1,0 +1,1 @@
+"""The Evidently report: two windows of predictions in, a verdict and a page out."""

@@ -1,0 +1,126 @@
+"""The columns of two windows, and whether they can be compared at all."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any, Literal
+
+from driftline.errors import ReportError
+from driftline.report.selection import MIN_WINDOW_ROWS
+from driftline.report.windows import Prediction, Side, Windows
+
+Type = Literal["numerical", "categorical"]
+Value = float | str | None
+
+
+@dataclass(frozen=True)
+class Series:
+    """One column of one window.
+
+    Attributes:
+        values: A number or a category a row; None where it is missing.
+        strangers: How many values are not numbers, in a column of numbers; they are None in ``values``.
+    """
+
+    values: tuple[Value, ...]
+    strangers: int = 0
+
+    @property
+    def missing(self) -> int:
+        """Rows without a value."""
+        return self.values.count(None)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature, the probability or the predicted class, in both windows."""
+
+    name: str
+    type: Type
+    reference: Series
+    current: Series
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why it must not go into the report, in which it would raise, have no score, or say nothing; or None."""
+        sides: dict[Side, Series] = {"reference": self.reference, "current": self.current}
+        for side, series in sides.items():
+            if series.strangers:
+                return f"{_rows(series.strangers)} of the {side} {_have(series.strangers)} a value that is not a number"
+            infinite = sum(isinstance(value, float) and math.isinf(value) for value in series.values)
+            if infinite:
+                return f"{_rows(infinite)} of the {side} {_have(infinite)} an infinite value"
+            held = len(series.values) - series.missing
+            if held == 0:
+                return f"it has no value in the {side}"
+            if held < MIN_WINDOW_ROWS:
+                return f"it has {held} values in the {side}; {MIN_WINDOW_ROWS} are needed"
+        if len({*self.reference.values, *self.current.values} - {None}) == 1:
+            return "it has one and the same value in both windows"
+        return None
+
+
+def columns_of(windows: Windows) -> list[Column]:
+    """Returns the features of both windows in the order they are met, then probability and predicted class.
+
+    Raises:
+        ReportError: A feature has the name of one of the latter.
+    """
+    features = dict.fromkeys([*windows.reference.features, *windows.current.features])
+    if taken := {"probability", "predicted_class"} & features.keys():
+        raise ReportError(f"a feature has a name that means something else in a report: {', '.join(sorted(taken))}")
+    return [
+        *(_column(name, "numerical", windows, partial(_feature, name)) for name in features),
+        _column("probability", "numerical", windows, lambda row: row.probability),
+        _column("predicted_class", "categorical", windows, lambda row: row.predicted_class),
+    ]
+
+
+def _column(name: str, kind: Type, windows: Windows, value_of: Callable[[Prediction], Any]) -> Column:
+    make = _numbers if kind == "numerical" else _categories
+    reference, current = (
+        make([value_of(row) for row in window.predictions]) for window in (windows.reference, windows.current)
+    )
+    return Column(name, kind, reference, current)
+
+
+def _feature(name: str, row: Prediction) -> Any:
+    return row.features.get(name)
+
+
+def _numbers(values: Sequence[Any]) -> Series:
+    numbers = [_number(value) for value in values]
+    strangers = sum(number is None and value is not None for number, value in zip(numbers, values, strict=True))
+    return Series(tuple(None if number is None or math.isnan(number) else number for number in numbers), strangers)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _categories(values: Sequence[Any]) -> Series:
+    return Series(tuple(_category(value) for value in values))
+
+
+def _category(value: Any) -> str | None:
+    """The same text for the same class, be it 1 in the log, 1.0 in a file of a column with gaps, or True."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool | int) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return str(value)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"

@@ -1,0 +1,150 @@
+"""Reads a reference window from a CSV, Parquet or JSONL file, in constant memory."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from driftline.contract.event import Event
+from driftline.errors import ReferenceFileError, ReportError
+from driftline.report.sample import Drawn
+from driftline.report.windows import Prediction, Progress, Window
+
+PREDICTED = ("probability", "predicted_class")
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
+BATCH_ROWS = 1000
+
+Row = Mapping[str, Any]
+Read = Callable[[Path, Collection[str], dict[str, None], Progress], Iterator[Row]]
+
+
+def read_reference_file(path: Path, features: tuple[str, ...], drawn: Drawn[Prediction], progress: Progress) -> Window:
+    """Returns the reference window of a file.
+
+    A row has a column for each feature or, as in the log, an object ``features``. ``probability`` and
+    ``predicted_class`` are taken if they are there; other columns are named in the window, and ignored.
+
+    Args:
+        path: Ends in ``.csv``, ``.parquet``, ``.jsonl`` or ``.ndjson``.
+        features: The names of the log's features.
+        drawn: Takes the rows; empty.
+        progress: Told of the bytes, or of a Parquet file's rows.
+
+    Raises:
+        ReferenceFileError: It cannot be read, or has no column for some features; names them.
+        ReportError: Parquet cannot be read, since the report's extra is not installed.
+    """
+    read = READERS.get(path.suffix.lower())
+    if read is None:
+        raise ReferenceFileError(f"the reference file {path} does not end in one of {', '.join(READERS)}")
+    names: dict[str, None] = {}
+    try:
+        for row in read(path, (*features, *PREDICTED, "features", "kind"), names, progress):
+            if "kind" in features or row.get("kind", "prediction") == "prediction":
+                drawn.append(_prediction(row, features))
+    except OSError as error:
+        raise ReferenceFileError(f"the reference file {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ReferenceFileError(f"the reference file {path} cannot be read: {error}") from error
+    missing = [name for name in features if name not in names]
+    if missing and names:
+        raise ReferenceFileError(f"the reference file {path} lacks {', '.join(missing)}; it has {', '.join(names)}")
+    known = {*features, *PREDICTED, *Event.__struct_fields__}
+    return Window(
+        "reference",
+        tuple(drawn.items()),
+        drawn.chosen,
+        out_of=drawn.seen,
+        file=str(path),
+        ignored_columns=tuple(name for name in names if name not in known),
+    )
+
+
+def _prediction(row: Row, features: tuple[str, ...]) -> Prediction:
+    values = _values(row)
+    return Prediction({name: values.get(name) for name in features}, row.get("probability"), row.get("predicted_class"))
+
+
+def _values(row: Row) -> Row:
+    nested = row.get("features")
+    return nested if isinstance(nested, Mapping) else row
+
+
+# -- one function for each format: yields the rows, and notes the names of the columns as they are met
+
+
+def _csv(path: Path, wanted: Collection[str], names: dict[str, None], progress: Progress) -> Iterator[Row]:
+    size = path.stat().st_size
+    with path.open("rb") as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        reader = csv.reader(text, strict=True)
+        try:
+            header = next(reader, [])
+            names.update(dict.fromkeys(header))
+            if len(names) < len(header):
+                raise ValueError("its header has a name twice")
+            read_as = [_parsed if name in wanted else str for name in header]
+            for number, fields in enumerate(reader):
+                if not fields:
+                    continue
+                if len(fields) != len(header):
+                    raise ValueError(f"line {reader.line_num} has {len(fields)} fields, its header {len(header)}")
+                yield {name: parse(field) for name, parse, field in zip(header, read_as, fields, strict=True)}
+                if number % BATCH_ROWS == 0:
+                    progress(file.tell(), size)
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num}: {error}") from error
+
+
+def _parsed(field: str) -> float | str | None:
+    if field.strip().lower() in MISSING:
+        return None
+    try:
+        return float(field)
+    except ValueError:
+        return field
+
+
+def _jsonl(path: Path, _wanted: Collection[str], names: dict[str, None], progress: Progress) -> Iterator[Row]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                # Not msgspec: what Python and pandas write may have NaN in it.
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"line {number} is not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is not an object")  # noqa: TRY004 - of the file, not of the caller
+            names.update(dict.fromkeys(_values(row)))
+            yield row
+            if number % BATCH_ROWS == 0:
+                progress(file.tell(), size)
+
+
+def _parquet(path: Path, wanted: Collection[str], names: dict[str, None], progress: Progress) -> Iterator[Row]:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - of an extra, and slow to load
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError as error:
+        raise ReportError("Parquet needs the report's extra: pip install 'driftline[report]'") from error
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            for field in schema:
+                nested = field.name == "features" and pa.types.is_struct(field.type)
+                names.update(dict.fromkeys([part.name for part in field.type] if nested else [field.name]))
+            columns = [name for name in schema.names if name in wanted]
+            done = 0
+            for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+                yield from batch.to_pylist()
+                done += batch.num_rows
+                progress(done, file.metadata.num_rows)
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
+
+
+READERS: dict[str, Read] = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".parquet": _parquet}

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import uuid
 from pathlib import Path
 
 
@@ -14,14 +15,27 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
+def make_directory(path: Path) -> None:
+    """Makes a directory, and those above it that are missing, so that a power cut cannot undo it."""
+    missing = [made for made in path.parents if not made.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in (path, *missing):
+        sync_directory(made.parent)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Replaces a file in one step: a reader, or a power cut, finds the old content or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    # A name of its own: processes in two containers may share the directory and have the same pid.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)
 
 
@@ -35,14 +49,16 @@ def lock_directory(path: Path) -> int | None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    locked = False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(fd), path.stat()):
-            return fd
+        locked = os.path.samestat(os.fstat(fd), path.stat())
     except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(fd)
-    return None
+        return None
+    finally:
+        if not locked:
+            os.close(fd)
+    return fd if locked else None
 
 
 def sync_content(fd: int) -> None:

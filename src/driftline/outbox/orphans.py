@@ -68,7 +68,11 @@ def adopt_orphans(root: OutboxRoot) -> Iterator[Orphan]:
     """
     root.clear_unborn()
     for producer in root.producers():
-        lock_fd = lock_directory(root.path / producer)
+        try:
+            lock_fd = lock_directory(root.path / producer)
+        except OSError as error:
+            log.warning("orphan.refused", producer=producer, error=str(error))
+            continue
         if lock_fd is not None:
             log.info("orphan.adopted", producer=producer)
             yield Orphan(root, producer, lock_fd)

@@ -33,7 +33,8 @@ class Outbox:
 
     Args:
         root: Where the directory is made; must exist.
-        segment_max_bytes: A segment that has reached this is followed by a new one.
+        segment_max_bytes: A segment that has reached this, or a quarter of ``max_bytes``, is followed by a new one: the
+            one appended to cannot be deleted, so a full outbox must consist of several.
         max_bytes: Appends are refused while the segments on disk hold this much.
         sync: What an append must have survived before its request is answered.
 
@@ -55,8 +56,9 @@ class Outbox:
         self.producer = uuid.uuid4().hex
         self.next_seq = 0
         self.adopted_bytes = 0
-        self._segment_max_bytes = segment_max_bytes
+        self._segment_max_bytes = min(segment_max_bytes, max_bytes // 4)
         self._max_bytes = max_bytes
+        self._full_at = max_bytes
         self._sync = sync
         self._own_bytes = 0
         self._segment_bytes = 0
@@ -132,7 +134,7 @@ class Outbox:
         """
         if self._closed:
             raise OutboxUnavailableError("the outbox is closed")
-        if self.held_bytes >= self._max_bytes:
+        if self.held_bytes >= self._full_at:
             raise self._full()
         now = time.monotonic()
         if now - self._probed_at < _PROBE_EVERY_S:
@@ -140,7 +142,7 @@ class Outbox:
         probe = self.root.path / f".probe-{os.getpid()}"
         try:
             probe.write_bytes(b"\0" * 4096)
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # a process in another container may have the same pid
         except OSError as error:
             raise OutboxUnavailableError(f"the outbox cannot be written: {error.strerror}") from error
         self._probed_at = now
@@ -217,6 +219,7 @@ class Outbox:
         self._waiting = []
 
     def _full(self) -> OutboxError:
+        self._full_at = self.held_bytes  # less than max_bytes by what the next event needs
         return OutboxFullError(
             f"the outbox holds {self.held_bytes:,} of {self._max_bytes:,} bytes and the log is not taking them"
         )
@@ -226,12 +229,12 @@ class Outbox:
     async def _sync_until_idle(self) -> None:
         while self._waiting:
             served, self._waiting = self._waiting, []
-            rolled, self._rolled = self._rolled, []
             producer = self.producer
             try:
-                # Duplicates: the id may be retired, and its descriptors closed, while the thread is at work.
-                fds = rolled if self._fd is None else [*rolled, os.dup(self._fd)]
-                await asyncio.to_thread(_sync_and_close, fds)
+                # A duplicate: the id may be retired, and its descriptors closed, while the thread is at work.
+                current = [] if self._fd is None else [os.dup(self._fd)]
+                rolled, self._rolled = self._rolled, []
+                await asyncio.to_thread(_sync_and_close, [*rolled, *current])
             except OSError as error:
                 _fail(served)
                 if self.producer == producer:

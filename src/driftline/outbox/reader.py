@@ -4,7 +4,7 @@ import os
 from collections import OrderedDict
 from typing import NamedTuple
 
-from driftline.outbox.record import Record, decode, find_next, needed
+from driftline.outbox.record import HEADER_BYTES, Record, decode, find_next, needed
 from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts, segment_name
 
@@ -115,7 +115,11 @@ class OutboxReader:
 
     def _read_some(self, events: list[bytes], max_events: int, max_bytes: int) -> bool:
         """Takes records from here on; whether the place has moved."""
-        buffer = self._pread(self._offset, max_bytes)
+        before_segment = (self._segment or 0) - self.next_seq
+        if before_segment > 0:  # lost with the end of an earlier segment; this one may be empty, and yet tells its seq
+            events.extend([TOMBSTONE] * min(before_segment, max_events))
+            return True
+        buffer = self._pread(self._offset, max(max_bytes, HEADER_BYTES))
         if not buffer:
             return False
         if decode(buffer, 0) is None:

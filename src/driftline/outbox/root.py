@@ -7,21 +7,26 @@ outbox/
   quarantine/                   bytes that could not be read as records
 """
 
+import errno
 import os
 import re
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from driftline.durable import lock_directory, sync_directory, write_durably
+from driftline.durable import lock_directory, make_directory, sync_directory, write_durably
 from driftline.errors import OutboxUnavailableError
 
 log = structlog.get_logger()
 
 _PRODUCER = re.compile(r"[0-9a-f]{32}")
 _UNBORN = ".new-"
+_UNBORN_S = 60.0
+"""Making a directory takes a moment; what is older than this was left behind."""
 
 
 class OutboxRoot:
@@ -41,8 +46,7 @@ class OutboxRoot:
             OutboxUnavailableError: The file system refuses.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            sync_directory(self.path.parent)
+            make_directory(self.path)
         except OSError as error:
             raise OutboxUnavailableError(f"cannot make {self.path}: {error.strerror}") from error
 
@@ -68,7 +72,7 @@ class OutboxRoot:
         unborn.mkdir()
         lock = lock_directory(unborn)
         if lock is None:
-            raise BlockingIOError(f"{unborn} was taken by another process")
+            raise BlockingIOError(errno.EAGAIN, "taken by another process", str(unborn))
         segment = None
         try:
             segment = open_segment(unborn / first_segment)
@@ -84,6 +88,9 @@ class OutboxRoot:
     def clear_unborn(self) -> None:
         """Removes directories whose process died before they got their name: they never held an event."""
         for path in self.path.glob(f"{_UNBORN}*"):
+            with suppress(FileNotFoundError):  # it has just got its name
+                if time.time() - path.stat().st_mtime < _UNBORN_S:
+                    continue
             lock = lock_directory(path)
             if lock is None:
                 continue
@@ -109,11 +116,13 @@ class OutboxRoot:
             The log that is obeyed now.
         """
         final = self.path / "log-id"
-        temporary = self.path / f".log-id.{os.getpid()}"
+        temporary = self.path / f".log-id.{uuid.uuid4().hex}"
         write_durably(temporary, f"{log_id}\n".encode())
-        with suppress(FileExistsError):
-            os.link(temporary, final)
-        temporary.unlink()
+        try:
+            with suppress(FileExistsError):
+                os.link(temporary, final)
+        finally:
+            temporary.unlink()
         sync_directory(self.path)
         return self.log_id() or log_id
 
@@ -124,12 +133,19 @@ class OutboxRoot:
     # -- what the ledger needs of directories that are gone
 
     def record_closed(self, producer: str, final_seq: int) -> None:
-        """Keeps, durably, how many events a producer had; must precede the removal of its directory."""
+        """Keeps, durably, how many events a producer had; must precede the removal of its directory.
+
+        Raises:
+            OSError: The file system refuses.
+        """
         path = self.path / "closed"
         new = not path.exists()
+        known = self.closed().get(producer)
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        line = f"\n{producer} {final_seq}\n".encode()  # the first newline ends what a power cut tore
         try:
-            os.write(fd, f"\n{producer} {final_seq}\n".encode())  # the first newline ends what a power cut tore
+            if known != final_seq and os.write(fd, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -153,6 +169,17 @@ class OutboxRoot:
             if _PRODUCER.fullmatch(producer) and seq.isdigit():
                 yield producer, int(seq)
 
+    def quarantine_directory(self, producer: str) -> None:
+        """Sets a producer's directory aside with what is in it.
+
+        Raises:
+            OSError: The file system refuses.
+        """
+        directory = self.path / "quarantine"
+        make_directory(directory)
+        (self.path / producer).rename(directory / producer)
+        log.warning("outbox.not_empty", producer=producer, moved_to=str(directory / producer))
+
     def quarantine(self, producer: str, segment: str, offset: int, content: bytes) -> None:
         """Sets damaged bytes aside under a name that says where they were; a second time does nothing.
 
@@ -163,7 +190,7 @@ class OutboxRoot:
             return
         where = {"producer": producer, "segment": segment, "offset": offset, "bytes": len(content)}
         try:
-            path.parent.mkdir(exist_ok=True)
+            make_directory(path.parent)
             write_durably(path, content)
         except OSError as error:
             log.error("outbox.damaged", **where, quarantined=False, error=error.strerror)

@@ -1,6 +1,7 @@
 """The segment files of one outbox directory: their names, what they hold, which may go."""
 
 import os
+import re
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -8,13 +9,12 @@ from pathlib import Path
 from driftline.durable import sync_directory
 from driftline.outbox.root import OutboxRoot
 
-_SUFFIX = ".seg"
-_DIGITS = 20
+_NAME = re.compile(r"([0-9]{20})\.seg")
 
 
 def segment_name(first_seq: int) -> str:
     """Returns the file name of the segment whose first event has this seq; names sort like seqs."""
-    return f"{first_seq:0{_DIGITS}d}{_SUFFIX}"
+    return f"{first_seq:020d}.seg"
 
 
 def segment_firsts(directory: Path) -> list[int]:
@@ -23,7 +23,7 @@ def segment_firsts(directory: Path) -> list[int]:
         names = os.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(int(stem) for stem, dot, end in (name.partition(".") for name in names) if dot + end == _SUFFIX)
+    return sorted(int(match[1]) for match in map(_NAME.fullmatch, names) if match)
 
 
 def held_bytes(directory: Path) -> int:
@@ -56,10 +56,16 @@ def release(directory: Path, committed: int) -> int:
 
 
 def remove_drained(root: OutboxRoot, producer: str, final_seq: int) -> None:
-    """Removes the directory of a producer whose every event is in the log; the ledger keeps how many there were."""
+    """Removes the directory of a producer whose every event is in the log; the ledger keeps how many there were.
+
+    A file in it that is not ours, such as a file manager's, goes with it to the quarantine.
+    """
     root.record_closed(producer, final_seq)
     directory = root.path / producer
     for first in segment_firsts(directory):
         (directory / segment_name(first)).unlink()
-    directory.rmdir()
+    if os.listdir(directory):
+        root.quarantine_directory(producer)
+    else:
+        directory.rmdir()
     sync_directory(root.path)

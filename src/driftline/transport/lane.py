@@ -45,6 +45,7 @@ class Lane:
         committed: The latest acknowledgement.
         sent: The seq behind the last event sent.
         restarting: What was sent, by this process or an earlier one, has to be taken back before anything is sent.
+        rests_until: When its directory, having failed, may be tried again (monotonic clock, seconds).
     """
 
     def __init__(self, root: OutboxRoot, owner: Outbox | Orphan, pace: Pace) -> None:
@@ -53,6 +54,7 @@ class Lane:
         self.committed = 0
         self.sent = 0
         self.restarting = True
+        self.rests_until = 0.0
         self._root = root
         self._pace = pace
         self._reader = OutboxReader(root, owner.producer)
@@ -63,8 +65,13 @@ class Lane:
 
     @property
     def own(self) -> bool:
-        """Whether events are still being appended here."""
+        """Whether this is the directory of this process, or was until its id was retired."""
         return isinstance(self.owner, Outbox)
+
+    @property
+    def retired(self) -> bool:
+        """Whether its outbox goes on under another id: then this directory is an orphan, and its owner not its own."""
+        return self.owner.producer != self.producer
 
     @property
     def outstanding(self) -> bool:
@@ -80,6 +87,8 @@ class Lane:
     @property
     def end(self) -> int | None:
         """The seq behind the last event of this directory; None for an orphan of which it has not been found yet."""
+        if self.retired:
+            return None
         return self.owner.next_seq if isinstance(self.owner, Outbox) else self._end
 
     def acknowledge(self, committed: int) -> None:
@@ -90,7 +99,8 @@ class Lane:
             self._window = self._pace.window_batches
         self.committed = committed
         self._progress_at = time.monotonic()
-        self.owner.release(committed)
+        if not self.retired:
+            self.owner.release(committed)
 
     def restart(self) -> None:
         """Forgets what was sent: it may be gone. Begins again from what is committed, with one batch."""

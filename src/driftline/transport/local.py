@@ -1,7 +1,10 @@
 """Embedded: no broker at all. The worker reads the outbox directories; the relay reads what the log has committed."""
 
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
+
+import structlog
 
 from driftline.errors import BrokerError, LogError, LogNotFoundError
 from driftline.eventlog.store import FILE_NAME, LogStore
@@ -9,6 +12,10 @@ from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
 from driftline.transport.batch import Batch
 from driftline.transport.sender import LogInfo, Poll
+
+log = structlog.get_logger()
+
+_REST_S = 5.0
 
 
 class LocalSender:
@@ -76,21 +83,32 @@ class LocalOutboxes:
         self._batch_events = batch_events
         self._batch_bytes = batch_bytes
         self._readers: dict[str, OutboxReader] = {}
+        self._rests_until: dict[str, float] = {}
 
-    def batches(self, log: str, committed: Mapping[str, int]) -> list[Batch]:
+    def batches(self, log_id: str, committed: Mapping[str, int]) -> list[Batch]:
         """Returns a batch for each producer that has something the log has not.
 
+        A directory that cannot be read is left alone for a while, so that it holds up no other.
+
         Args:
-            log: The log that takes them; the outboxes must obey it.
+            log_id: The log that takes them; the outboxes must obey it.
             committed: What it has of each producer.
 
         Raises:
-            OSError: The disk refuses to be read.
+            OSError: The root cannot be read.
         """
         producers = self._root.producers()
         for gone in self._readers.keys() - set(producers):
             self._readers.pop(gone).close()
-        found = (self._next(log, producer, committed.get(producer, 0)) for producer in producers)
+        now, found = time.monotonic(), []
+        for producer in producers:
+            if now < self._rests_until.get(producer, 0.0):
+                continue
+            try:
+                found.append(self._next(log_id, producer, committed.get(producer, 0)))
+            except OSError as error:
+                log.error("outbox.unreadable", producer=producer, error=str(error))
+                self._rests_until[producer] = now + _REST_S
         return [batch for batch in found if batch is not None]
 
     def close(self) -> None:
@@ -99,7 +117,7 @@ class LocalOutboxes:
             reader.close()
         self._readers.clear()
 
-    def _next(self, log: str, producer: str, committed: int) -> Batch | None:
+    def _next(self, log_id: str, producer: str, committed: int) -> Batch | None:
         reader = self._readers.get(producer)
         if reader is None:
             reader = self._readers[producer] = OutboxReader(self._root, producer)
@@ -110,4 +128,4 @@ class LocalOutboxes:
         chunk = reader.read(self._batch_events, self._batch_bytes)
         if not chunk.events and base <= committed:
             return None
-        return Batch.of(log, producer, base, chunk.first_seq, chunk.events)
+        return Batch.of(log_id, producer, base, chunk.first_seq, chunk.events)

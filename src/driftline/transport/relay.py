@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -30,6 +30,7 @@ _TICK_S = 0.02
 _IDLE_POLL_S = 0.25
 _SURVEY_S = 1.0
 _BROKER_AWAY_S = 0.5
+_REST_S = 5.0
 
 
 class Relay:
@@ -103,17 +104,25 @@ class Relay:
         """Adopts orphans, lets go of a retired outbox, and measures."""
         self._obeyed = self._root.log_id()
         for lane in list(self._lanes.values()):
-            if lane.own and lane.producer != self._outbox.producer:
-                self._lanes.pop(lane.producer).close()  # retired: its directory is an orphan now
+            if lane.retired:
+                self._lanes.pop(lane.producer).close()
         for orphan in adopt_orphans(self._root):
             self._lanes[orphan.producer] = Lane(self._root, orphan, self._pace)
         for lane in self._lanes.values():
             if lane.end is None:
-                await asyncio.to_thread(lane.find_end)
-        now = time.monotonic()
-        self._outbox.adopted_bytes = sum(lane.owner.held_bytes for lane in self._lanes.values() if not lane.own)
+                with self._apart(lane):
+                    await asyncio.to_thread(lane.find_end)
+        self._measure()
+
+    def _measure(self) -> None:
+        now, adopted_bytes, oldest_s = time.monotonic(), 0, 0.0
+        for lane in self._lanes.values():
+            with self._apart(lane):
+                adopted_bytes += 0 if lane.own else lane.owner.held_bytes
+                oldest_s = max(oldest_s, lane.oldest_age_s(now))
+        self._outbox.adopted_bytes = adopted_bytes
         OUTBOX_BYTES.set(self._outbox.held_bytes)
-        OUTBOX_OLDEST.set(max((lane.oldest_age_s(now) for lane in self._lanes.values()), default=0.0))
+        OUTBOX_OLDEST.set(oldest_s)
 
     async def _poll(self) -> None:
         asked = self._obeyed
@@ -127,22 +136,24 @@ class Relay:
         self._obey(poll.logs)
         if poll.committed is None or self._obeyed != asked:
             return
-        for lane in list(self._lanes.values()):
-            lane.acknowledge(poll.committed.get(lane.producer, 0))
-            if not lane.own and lane.drained():
-                lane.remove()
-                del self._lanes[lane.producer]
+        for lane in self._working():
+            with self._apart(lane):
+                lane.acknowledge(poll.committed.get(lane.producer, 0))
+                if not lane.own and lane.drained():
+                    lane.remove()
+                    del self._lanes[lane.producer]
 
     async def _send(self, log_id: str) -> None:
-        for lane in list(self._lanes.values()):
+        for lane in self._working():
             if lane.stalled():
                 lane.restart()
             if lane.restarting:
                 await self._sender.withdraw(lane.producer)
                 lane.restarting = False
-            for batch in lane.next_batches(log_id):
-                await self._sender.send(batch)
-                RELAYED.inc(batch.count)
+            with self._apart(lane):
+                for batch in lane.next_batches(log_id):
+                    await self._sender.send(batch)
+                    RELAYED.inc(batch.count)
 
     def _obey(self, logs: Mapping[str, LogInfo]) -> None:
         """Makes the first contact with a log, or follows the one obeyed to the log that replaces it.
@@ -167,6 +178,19 @@ class Relay:
                 return
 
     # -- ups and downs
+
+    def _working(self) -> list[Lane]:
+        now = time.monotonic()
+        return [lane for lane in self._lanes.values() if now >= lane.rests_until]
+
+    @contextlib.contextmanager
+    def _apart(self, lane: Lane) -> Iterator[None]:
+        """Lets a directory that cannot be read, or removed, rest for a while instead of holding up the others."""
+        try:
+            yield
+        except OSError as error:
+            lane.rests_until = time.monotonic() + _REST_S
+            log.warning("outbox.failed", producer=lane.producer, error=str(error))
 
     def _restart(self) -> None:
         for lane in self._lanes.values():

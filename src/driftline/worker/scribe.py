@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 from prometheus_client import Counter, Gauge
 
+from driftline.contract.metrics import REFUSED
 from driftline.errors import LogUnavailableError
 from driftline.eventlog.writer import LogWriter
 from driftline.transport.batch import Batch
@@ -16,11 +17,6 @@ from driftline.worker.intake import Intake, decide
 log = structlog.get_logger()
 
 COMMITTED = Counter("driftline_events_committed_total", "Events that are durably in the log.")
-REFUSED = Counter(
-    "driftline_events_refused_total",
-    "Events that were not taken as they came; all but gap and damaged will be or have been.",
-    ["reason"],
-)
 LOG_BYTES = Gauge("driftline_log_bytes", "Committed bytes of the log.")
 FAILURES = Counter("driftline_log_failures_total", "Appends and commits that the disk refused.")
 

@@ -14,10 +14,11 @@ from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
 from pydantic import BaseModel, Field
 from redis.exceptions import ResponseError
 
+from driftline.contract.metrics import REFUSED
 from driftline.errors import BrokerError, LogError
 from driftline.transport.batch import Batch
 from driftline.transport.redis import STREAM, Acknowledgements, broker_errors, connect, decode_batch
-from driftline.worker.scribe import REFUSED, Scribe
+from driftline.worker.scribe import Scribe
 
 log = structlog.get_logger()
 

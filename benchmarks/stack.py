@@ -1,6 +1,7 @@
 """What a run needs around it, as real processes: a Redis, and a Driftline that supervises itself."""
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -45,21 +46,24 @@ def free_port() -> int:
         return port
 
 
-def installed(program: str) -> str:
-    """The path of a program that lies beside this Python, or on PATH.
+def installed(*programs: str) -> str:
+    """The path of the first of these programs that lies beside this Python or on PATH.
 
     Raises:
-        FileNotFoundError: It is in neither place.
+        FileNotFoundError: None of them does.
     """
-    beside = Path(sys.executable).parent / program
-    path = str(beside) if beside.exists() else shutil.which(program)
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    paths = (shutil.which(program, path=places) for program in programs)
+    path = next(filter(None, paths), None)
     if path is None:
-        raise FileNotFoundError(f"{program} is not installed")
+        raise FileNotFoundError(f"{' or '.join(programs)} is not installed")
     return path
 
 
 class Redis:
     """A Redis with an append-only file, on a port of its own, that can be killed and started again."""
+
+    PROGRAMS = ("redis-server", "valkey-server")
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -77,7 +81,7 @@ class Redis:
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
         options += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
         with (self._directory / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([installed("redis-server"), *options], stdout=log, stderr=log)
+            self._process = subprocess.Popen([installed(*Redis.PROGRAMS), *options], stdout=log, stderr=log)
         wait_for("redis-server", self._accepts, START_S)
 
     def _accepts(self) -> bool:

@@ -18,6 +18,7 @@ def found(**differently: Any) -> dict[str, Any]:
         "name": "embedded",
         "locust_exit_code": 0,
         "stop_exit_code": 0,
+        "killed": None,
         "answers": 1000,
         "failures": 0,
         "log_lines": 1000,
@@ -28,6 +29,7 @@ def found(**differently: Any) -> dict[str, Any]:
         "latency_ms": {"p50": 2.0, "p95": 5.0, "p99": 11.0},
         "drift": False,
         "drifted": [],
+        "report_rows": 2000,
         **differently,
     }
 
@@ -55,6 +57,17 @@ def test_a_run_in_which_all_is_right_breaks_no_claim() -> None:
 )
 def test_one_thing_wrong_breaks_a_claim(wrong: dict[str, Any]) -> None:
     assert list(broken_claims(STEADY, found(**wrong)))
+
+
+def test_drift_that_may_be_chance_breaks_no_claim() -> None:
+    assert list(broken_claims(STEADY, found(drift=True, drifted=["feature_2", "probability"], report_rows=500))) == []
+
+
+def test_a_run_that_nothing_was_killed_in_proves_nothing_about_killing() -> None:
+    run = Run("worker killed", kill="worker")
+
+    assert list(broken_claims(run, found(killed="worker"))) == []
+    assert list(broken_claims(run, found(killed=None)))
 
 
 @pytest.mark.parametrize("wrong", [{"drift": False}, {"drift": True, "drifted": ["feature_2"]}], ids=str)

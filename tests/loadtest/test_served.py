@@ -90,7 +90,7 @@ class Mirror:
 
     def __enter__(self) -> None:
         self._row = len(self._lines(0)) if (self._source / "log.sqlite").exists() else 0
-        self._mistake_at = self._row + 10
+        self._mistake_at = self._row + 5
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
@@ -159,11 +159,11 @@ def test_drifting_users_shift_what_is_logged(served: Served, tmp_path: Path) -> 
     with LogReader(served.data / "logs") as log:
         before = log.rows
 
-    load(served, served.data, tmp_path, "DriftingUser", "--seed", "7", "--shift-by", "100", "--shift-after", "30")
+    load(served, served.data, tmp_path, "DriftingUser", "--seed", "7", "--shift-by", "100", "--shift-after", "10")
 
     with LogReader(served.data / "logs") as log:
         features = [json.loads(line)["features"] for line in log.lines(before)]
-    assert sum(row["feature_1"] < 50 for row in features) == 30
+    assert sum(row["feature_1"] < 50 for row in features) == 10
     assert all(-5 <= row["feature_2"] <= 5 for row in features)
 
 

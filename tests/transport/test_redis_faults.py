@@ -1,22 +1,22 @@
 """What only a broker can do to us: go away, forget, freeze, fill up, hold what is not ours."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
+from redis.typing import EncodableT
 from tests.redis_server import StartRedis
-from tests.transport.world import World
+from tests.transport.world import World, run
 from tests.waiting import eventually
 
 from driftline.transport.redis import LOGS, STREAM
 
 
-def run(coroutine):
-    asyncio.run(asyncio.wait_for(coroutine, 60))
-
-
 @pytest.fixture
-def client(redis_world: World):
+def client(redis_world: World) -> Iterator[Redis]:
     assert redis_world.url is not None
     with Redis.from_url(redis_world.url) as client:
         yield client
@@ -163,7 +163,7 @@ def test_what_is_in_the_stream_stays_bounded_while_no_worker_reads(redis_world: 
 
 def test_entries_that_are_no_batches_block_nothing(redis_world: World, client: Redis) -> None:
     world = redis_world
-    broken = {
+    broken: dict[EncodableT, EncodableT] = {
         b"log": b"\xff",
         b"producer": b"p",
         b"base_seq": b"0",
@@ -171,7 +171,8 @@ def test_entries_that_are_no_batches_block_nothing(redis_world: World, client: R
         b"count": b"1",
         b"payload": b"x",
     }
-    for fields in ({b"x": b"y"}, broken, {**broken, b"log": b"l", b"count": b"7"}, {**broken, b"base_seq": b"-1"}):
+    foreign: dict[EncodableT, EncodableT] = {b"x": b"y"}
+    for fields in (foreign, broken, {**broken, b"log": b"l", b"count": b"7"}, {**broken, b"base_seq": b"-1"}):
         client.xadd(STREAM, fields)
     client.hset(LOGS, "garbage", "not json")
 
@@ -187,7 +188,9 @@ def test_entries_that_are_no_batches_block_nothing(redis_world: World, client: R
 
 
 @pytest.mark.parametrize("secured", [{"password": "s3cret-word"}, {"tls": True}])
-def test_password_and_tls_urls_work(tmp_path, start_redis: StartRedis, secured, capfd) -> None:
+def test_password_and_tls_urls_work(
+    tmp_path: Path, start_redis: StartRedis, secured: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
     world = World(tmp_path, "redis", start_redis(**secured))
 
     async def story() -> None:
@@ -201,7 +204,7 @@ def test_password_and_tls_urls_work(tmp_path, start_redis: StartRedis, secured, 
     assert "s3cret-word" not in "".join(capfd.readouterr())
 
 
-def test_two_live_logs_are_a_question_that_is_not_guessed(redis_world: World, tmp_path) -> None:
+def test_two_live_logs_are_a_question_that_is_not_guessed(redis_world: World, tmp_path: Path) -> None:
     world = redis_world
 
     async def story() -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tests.redis_server import RedisServer
 from tests.waiting import eventually
@@ -23,6 +24,11 @@ from driftline.worker.main import make_receiver
 from driftline.worker.scribe import Scribe
 
 Transport = Literal["local", "redis"]
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    """Runs a story in an event loop of its own, for a minute at most."""
+    asyncio.run(asyncio.wait_for(story, 60))
 
 
 class Api:

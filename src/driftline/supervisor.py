@@ -181,7 +181,7 @@ class Supervisor:
             assert run.task is not None
             _, late = await asyncio.wait([run.task], timeout=self._timing.grace_s)
             if late:
-                self._say(f"{run.child.name} did not end within {self._timing.grace_s:.0f} s; killed")
+                self._say(f"{run.child.name} did not end within {self._timing.grace_s:g} s; killed")
                 run.kill()
                 await asyncio.wait([run.task])
 

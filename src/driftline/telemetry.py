@@ -93,6 +93,7 @@ def use_multiprocess_metrics(directory: Path) -> Path:
     process's own: several servers may share ``directory``. Folders there whose process is gone are removed.
 
     Raises:
+        OSError: The folder cannot be made.
         RuntimeError: prometheus_client is imported already: counts would be lost without a word.
     """
     global _lock_fd  # noqa: PLW0603 - held until the process ends: that is what tells the living folders from the dead

@@ -13,6 +13,8 @@ from typing import Protocol
 import pytest
 from tests.waiting import wait_until
 
+from driftline.cli.main import main
+
 PROGRAM = Path(sys.executable).parent / "driftline"
 
 
@@ -49,6 +51,24 @@ def run(tmp_path: Path) -> Run:
         )
 
     return run_to_the_end
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """As ``run``, but in this process: ten times as fast, for commands that start and configure nothing."""
+
+    def ask_here(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        for name in set(os.environ) - set(environment()):
+            monkeypatch.delenv(name)
+        for name, value in environment(**variables).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [str(PROGRAM), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return subprocess.CompletedProcess(sys.argv, int(ended.value.code or 0), *capsys.readouterr())
+
+    return ask_here
 
 
 class Up:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.cli.commands import Command, commands
@@ -16,8 +17,8 @@ WITH_SETTINGS = [command for command in ALL if "--data" in command.options]
 
 
 @pytest.mark.parametrize("command", ALL, ids=str)
-def test_help_names_all_options_examples_and_exit_codes(run: Run, command: Command) -> None:
-    finished = run(*command.path, "--help")
+def test_help_names_all_options_examples_and_exit_codes(ask: Run, command: Command) -> None:
+    finished = ask(*command.path, "--help")
     assert finished.returncode == 0
     assert {option for option in command.options if option not in finished.stdout} == set()
     assert f"driftline {command}" in finished.stdout.partition("Examples")[2]
@@ -29,8 +30,8 @@ def test_all_commands_on_data_take_a_folder_and_a_broker() -> None:
     assert WITH_SETTINGS == ALL
 
 
-def test_help_is_listed_without_arguments_and_names_every_command(run: Run) -> None:
-    finished = run()
+def test_help_is_listed_without_arguments_and_names_every_command(ask: Run) -> None:
+    finished = ask()
     assert {command.path[0] for command in ALL if command.path[0] not in finished.stdout} == set()
 
 
@@ -66,9 +67,9 @@ def test_the_api_loads_neither_evidently_nor_faststream_and_the_worker_no_fastap
 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS, ids=str)
-def test_a_wrong_setting_is_one_line_and_exit_code_2_for_every_command(run: Run, command: Command) -> None:
+def test_a_wrong_setting_is_one_line_and_exit_code_2_for_every_command(ask: Run, command: Command) -> None:
     arguments = ("x",) if command.path == ("log", "replace") else ()
-    finished = run(*command.path, *arguments, DRIFTLINE_PROT="1")
+    finished = ask(*command.path, *arguments, DRIFTLINE_PROT="1")
     assert finished.returncode == 2
     assert (
         finished.stderr
@@ -77,36 +78,36 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2_for_every_command(run: Run,
     assert finished.stdout == ""
 
 
-def test_several_wrong_values_are_a_line_each(run: Run) -> None:
-    finished = run("config", DRIFTLINE_PORT="x", DRIFTLINE_PROCESSES="0")
+def test_several_wrong_values_are_a_line_each(ask: Run) -> None:
+    finished = ask("config", DRIFTLINE_PORT="x", DRIFTLINE_PROCESSES="0")
     assert finished.stderr.splitlines() == [
         "driftline: DRIFTLINE_PORT is 'x': it must be a valid integer (settings_invalid)",
         "driftline: DRIFTLINE_PROCESSES is '0': it must be greater than or equal to 1 (settings_invalid)",
     ]
 
 
-def test_an_unknown_option_is_exit_code_2_and_names_one_that_exists(run: Run) -> None:
-    finished = run("up", "--prot", "1")
+def test_an_unknown_option_is_exit_code_2_and_names_one_that_exists(ask: Run) -> None:
+    finished = ask("up", "--prot", "1")
     assert finished.returncode == 2
     assert "--port" in finished.stderr
 
 
 @pytest.mark.parametrize("arguments", [("ledger",), ("log", "show"), ("report",)], ids=" ".join)
-def test_without_a_log_what_needs_one_is_exit_code_3(run: Run, arguments: tuple[str, ...]) -> None:
-    finished = run(*arguments)
+def test_without_a_log_what_needs_one_is_exit_code_3(ask: Run, arguments: tuple[str, ...]) -> None:
+    finished = ask(*arguments)
     assert finished.returncode == 3
     assert re.fullmatch(r"driftline: .+ \(log_not_found\)\n", finished.stderr)
 
 
-def test_config_shows_each_value_with_its_source(run: Run) -> None:
+def test_config_shows_each_value_with_its_source(ask: Run) -> None:
     flags = ("--data", "elsewhere")
-    finished = run("config", *flags, "--json", DRIFTLINE_PORT="1234", REDIS_URL="redis://h:1")
+    finished = ask("config", *flags, "--json", DRIFTLINE_PORT="1234", REDIS_URL="redis://h:1")
     rows = json.loads(finished.stdout)
     assert rows["data"] == {"value": "elsewhere", "source": "--data"}
     assert rows["port"] == {"value": 1234, "source": "DRIFTLINE_PORT"}
     assert rows["broker"] == {"value": "redis://h:1", "source": "REDIS_URL"}
     assert rows["host"] == {"value": "127.0.0.1", "source": "default"}
-    table = run("config", *flags, DRIFTLINE_PORT="1234").stdout
+    table = ask("config", *flags, DRIFTLINE_PORT="1234").stdout
     assert re.search(r"^port +1234 +DRIFTLINE_PORT *$", table, re.MULTILINE)
 
 
@@ -115,8 +116,16 @@ def test_config_shows_each_value_with_its_source(run: Run) -> None:
     [("config",), ("config", "--json"), ("ledger",), ("log", "show"), ("report",), ("up", "--port", "70000")],
     ids=" ".join,
 )
-@pytest.mark.parametrize("address", ["redis://:{}@127.0.0.1:1/0", "redis://127.0.0.1:1?password={}", "http://{}@h"])
-def test_the_brokers_password_is_in_no_output(run: Run, arguments: tuple[str, ...], address: str) -> None:
-    finished = run(*arguments, DRIFTLINE_BROKER=address.format("s3cr3t"))
+def test_the_brokers_password_is_in_no_output(ask: Run, arguments: tuple[str, ...]) -> None:
+    finished = ask(*arguments, DRIFTLINE_BROKER="redis://:s3cr3t@127.0.0.1:1/0?password=s3cr3t")
     assert finished.stdout + finished.stderr
     assert "s3cr3t" not in finished.stdout + finished.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_data_folder_that_cannot_be_is_exit_code_3(run: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").touch()
+    finished = run(command, "--data", "file")
+    assert finished.returncode == 3
+    assert re.fullmatch(r"driftline: cannot use .*file.*: Not a directory \(\w+\)", finished.stderr.splitlines()[-1])
+    assert "Traceback" not in finished.stderr

@@ -1,25 +1,35 @@
 """``driftline ledger``: its answer is its exit code too."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Run, StartUp
+from tests.cli.conftest import Run, Up
 from tests.cli.test_up import logged_ids, predict
 from tests.waiting import wait_until
 
 
-@pytest.fixture
-def data(start_up: StartUp) -> Path:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with three predictions in its log, and nobody at work in it."""
-    up = start_up()
-    assert up.api
-    for _ in range(3):
-        predict(up)
-    wait_until(lambda: len(logged_ids(up)) == 3)
-    assert up.signal(signal.SIGTERM) == 0
+    up = Up(("--port", "0", "--metrics-port", "0"), {}, tmp_path_factory.mktemp("finished"))
+    try:
+        assert up.api
+        for _ in range(3):
+            predict(up)
+        wait_until(lambda: len(logged_ids(up)) == 3)
+        assert up.signal(signal.SIGTERM) == 0
+    finally:
+        up.end()
     return up.data
+
+
+@pytest.fixture
+def data(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it to do harm to."""
+    return Path(shutil.copytree(finished, tmp_path / "data", symlinks=True))
 
 
 def test_a_balanced_ledger_is_exit_code_0(run: Run, data: Path) -> None:

@@ -8,14 +8,13 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run, StartUp, Up
 from tests.redis_server import StartRedis
 from tests.waiting import find_free_port, wait_until
-
-pytestmark = pytest.mark.core
 
 
 def predict(up: Up) -> dict[str, object]:
@@ -37,6 +36,7 @@ def metric(url: str, name: str) -> float:
     return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
 
 
+@pytest.mark.core
 def test_a_newcomer_gets_from_nothing_to_a_line_in_the_log(start_up: StartUp, run: Run) -> None:
     up = start_up()
     assert up.api.startswith("http://localhost:")
@@ -54,16 +54,7 @@ def test_a_newcomer_gets_from_nothing_to_a_line_in_the_log(start_up: StartUp, ru
     }
 
 
-def test_the_banner_names_only_what_is_there(start_up: StartUp) -> None:
-    up = start_up()
-    for path in ("/docs", "/metrics", "/health"):
-        with urllib.request.urlopen(up.api + path, timeout=5) as page:
-            assert page.status == 200
-    assert "tail -n 1 data/logs/predictions.jsonl" in up.output
-    assert "driftline report --open" in up.output
-    assert "make load" not in up.output  # there is no Makefile in this folder
-
-
+@pytest.mark.core
 def test_it_stops_in_order_and_leaves_nothing_running(start_up: StartUp) -> None:
     up = start_up()
     assert up.api
@@ -122,6 +113,7 @@ def test_what_makes_a_child_give_up_ends_all_with_its_message(start_up: StartUp)
     assert re.search(r"^up +\| worker cannot run: driftline: .*\(\w+\)$", up.output, re.MULTILINE)
 
 
+@pytest.mark.core
 def test_with_redis_the_same_and_its_password_is_nowhere_to_be_seen(start_up: StartUp, start_redis: StartRedis) -> None:
     server = start_redis(password="s3cr3t")
     up = start_up(REDIS_URL=server.url)
@@ -136,21 +128,42 @@ def test_with_redis_the_same_and_its_password_is_nowhere_to_be_seen(start_up: St
     assert "s3cr3t" not in up.output
 
 
-def test_counts_of_several_processes_add_up(start_up: StartUp) -> None:
-    up = start_up("--processes", "2")
-    assert up.api
+@pytest.fixture(scope="module")
+def worker_port() -> int:
+    return find_free_port()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, worker_port: int) -> Iterator[Up]:
+    """One for the tests that only look: two API processes, and a worker that serves its metrics."""
+    options = ("--port", "0", "--processes", "2", "--metrics-port", str(worker_port))
+    up = Up(options, {}, tmp_path_factory.mktemp("running"))
+    yield up
+    up.end()
+
+
+def test_the_banner_names_only_what_is_there(running: Up) -> None:
+    for path in ("/docs", "/metrics", "/health"):
+        with urllib.request.urlopen(running.api + path, timeout=5) as page:
+            assert page.status == 200
+    assert "tail -n 1 data/logs/predictions.jsonl" in running.output
+    assert "driftline report --open" in running.output
+    assert "make load" not in running.output  # there is no Makefile in this folder
+
+
+def test_counts_of_several_processes_add_up(running: Up) -> None:
+    before = metric(running.api + "/metrics", "driftline_events_accepted_total")
     for _ in range(20):
-        predict(up)
-    assert metric(up.api + "/metrics", "driftline_events_accepted_total") == 20
+        predict(running)
+    assert metric(running.api + "/metrics", "driftline_events_accepted_total") == before + 20
 
 
-def test_the_worker_serves_its_metrics_and_health(start_up: StartUp) -> None:
-    port = find_free_port()
-    up = start_up("--metrics-port", str(port))
-    assert up.api
-    predict(up)
-    worker = f"http://127.0.0.1:{port}"
-    wait_until(lambda: metric(f"{worker}/metrics", "driftline_events_committed_total") == 1)
+def test_the_worker_serves_its_metrics_and_health(running: Up, worker_port: int) -> None:
+    worker = f"http://127.0.0.1:{worker_port}"
+    assert running.api
+    before = metric(f"{worker}/metrics", "driftline_events_committed_total")
+    predict(running)
+    wait_until(lambda: metric(f"{worker}/metrics", "driftline_events_committed_total") > before)
     for path in ("/health/live", "/health/ready"):
         with urllib.request.urlopen(worker + path, timeout=5) as answer:
             assert answer.status == 200

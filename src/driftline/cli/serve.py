@@ -7,6 +7,7 @@ import typer
 from driftline.cli.exits import epilog
 from driftline.cli.options import Broker, Data, Host, LogFormat, Model, Parent, Port, Processes, read_settings
 from driftline.cli.ports import resolve_port
+from driftline.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
@@ -53,7 +54,10 @@ def run(settings: "Settings", parent: int | None) -> int:
         follow_parent(parent)
     configure_logging(settings.log_format)
     port = resolve_port(settings.host, settings.port)
-    use_multiprocess_metrics(settings.run_dir / "metrics-api")
+    try:
+        use_multiprocess_metrics(settings.run_dir / "metrics-api")
+    except OSError as error:
+        raise OutboxUnavailableError(f"cannot use the data folder {settings.data}: {error.strerror}") from error
 
     # Imports prometheus_client, so it must come after the line above.
     from driftline.api.app import ApiConfig  # noqa: PLC0415

@@ -5,6 +5,7 @@ import http.client
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
@@ -109,7 +110,8 @@ def _announce(settings: "Settings", port: int) -> Callable[[], Awaitable[None]]:
             if waited_s >= PATIENCE_S:
                 _show("up", f"not ready yet: {reason}")
                 waited_s = 0.0
-        typer.echo(banner(settings, port))
+        with suppress(OSError):  # nobody can read it: the supervisor notices as soon as a child says something
+            typer.echo(banner(settings, port))
 
     return announce
 

@@ -23,6 +23,11 @@ class LineId(NamedTuple):
     seq: int
 
 
+def _split(content: bytes) -> list[bytes]:
+    """Returns the lines of a block; nothing but a newline ends one."""
+    return content.removesuffix(b"\n").split(b"\n") if content else []
+
+
 class _Stamped(msgspec.Struct):
     timestamp: datetime
 
@@ -99,7 +104,7 @@ class LogReader:
         blocks = self._store.blocks(max(0, start_row))
         if not blocks:
             return
-        lines = itertools.chain.from_iterable(content.splitlines() for content in self._contents(blocks))
+        lines = itertools.chain.from_iterable(map(_split, self._contents(blocks)))
         first = blocks[0].first_row
         stop = None if stop_row is None else max(0, stop_row - first)
         yield from itertools.islice(lines, max(0, start_row - first), stop)
@@ -135,7 +140,7 @@ class LogReader:
             if zlib.crc32(content) != block.crc:
                 damaged.append(block)
             found = []
-            for line in content.splitlines():
+            for line in _split(content):
                 try:
                     event = decoder.decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError):

@@ -18,7 +18,7 @@ BLOCK_BYTES = 1 << 20
 
 _SCHEMA_VERSION = 1
 _SCHEMA = f"""
-CREATE TABLE identity (log_id TEXT NOT NULL) STRICT;
+CREATE TABLE identity (log_id TEXT NOT NULL, openings INTEGER NOT NULL) STRICT;
 CREATE TABLE predecessors (log_id TEXT PRIMARY KEY) STRICT;
 CREATE TABLE segments (number INTEGER PRIMARY KEY, created_at REAL NOT NULL) STRICT;
 CREATE TABLE blocks (
@@ -106,9 +106,8 @@ class LogStore:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
-        nothing = LogNotFoundError(f"there is no log in {path.parent}; nothing has been committed there yet")
         if not create and not path.exists():
-            raise nothing
+            raise self._nothing()
         with _translated(path):
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
@@ -117,22 +116,31 @@ class LogStore:
                 check_same_thread=False,
                 timeout=5.0,
             )
-            self._connection.execute("PRAGMA synchronous = FULL")
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and create:
-                self._create()
-            elif version == 0:  # it is being made at this moment
+            try:
+                self._open(create)
+            except BaseException:
                 self._connection.close()
-                raise nothing
-            elif version != _SCHEMA_VERSION:
-                raise LogDamagedError(f"{path} has schema version {version}; this Driftline reads {_SCHEMA_VERSION}")
+                raise
+
+    def _open(self, create: bool) -> None:
+        self._connection.execute("PRAGMA synchronous = FULL")
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and create:
+            self._create()
+        elif version == 0:  # it is being made at this moment
+            raise self._nothing()
+        elif version != _SCHEMA_VERSION:
+            raise LogDamagedError(f"{self.path} has schema version {version}; this Driftline reads {_SCHEMA_VERSION}")
+
+    def _nothing(self) -> LogNotFoundError:
+        return LogNotFoundError(f"there is no log in {self.path.parent}; nothing has been committed there yet")
 
     def _create(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         with self._transaction():
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 self._connection.execute(statement)
-            self._connection.execute("INSERT INTO identity VALUES (?)", (uuid.uuid4().hex,))
+            self._connection.execute("INSERT INTO identity VALUES (?, 0)", (uuid.uuid4().hex,))
             self._connection.execute("INSERT INTO segments VALUES (1, ?)", (time.time(),))
 
     def close(self) -> None:
@@ -208,6 +216,18 @@ class LogStore:
             many("INSERT OR REPLACE INTO producers VALUES (?, ?)", commit.committed.items())
             many("INSERT INTO gaps VALUES (?, ?, ?)", commit.gaps)
             many("INSERT OR IGNORE INTO tombstones VALUES (?, ?)", commit.tombstones)
+
+    def settle(self) -> None:
+        """Makes what can be read now the last word, before anything that it does not speak of is cut away.
+
+        A commit that was interrupted may lie whole in the write-ahead log, unseen as long as somebody has the file
+        open, and come to life at the recovery after that. Any commit is written over it.
+
+        Raises:
+            LogUnavailableError: As :meth:`commit`.
+        """
+        with _translated(self.path), self._transaction():
+            self._connection.execute("UPDATE identity SET openings = openings + 1")
 
     def start_segment(self, number: int, created_at: float) -> None:
         """Records that a new segment is appended to from now on; its file must exist durably.

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from driftline.durable import lock_directory, sync_content, sync_directory
-from driftline.errors import LogDamagedError, LogUnavailableError
+from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Commit, Gap, LogStore, Tombstone
 
 log = structlog.get_logger()
@@ -84,27 +84,36 @@ class LogWriter:
             raise LogUnavailableError(f"cannot use {self.log_dir}: {error.strerror}") from error
         if self._lock_fd is None:
             return False
-        self.recover()
+        try:
+            self.recover()
+        except BaseException:
+            self.close()
+            raise
         return True
 
     def recover(self) -> None:
         """Goes back to what is recorded as committed, cutting what an interrupted append left behind it.
 
         Raises:
-            LogDamagedError: A segment is missing or shorter than what was committed to it; nothing has been changed.
+            LogDamagedError: The active segment is shorter than what was committed to it, or there are segments and no
+                record of what was; nothing has been changed.
             LogUnavailableError: The disk refuses.
         """
         self._close_files()
-        fresh = not (self.log_dir / FILE_NAME).exists()
-        if fresh and any(path.stat().st_size for path in (self.log_dir / SEGMENTS).iterdir()):
+        try:
+            holds_lines = any(path.stat().st_size for path in (self.log_dir / SEGMENTS).iterdir())
+            self._store = LogStore(self.log_dir / FILE_NAME, create=not holds_lines)
+            self._recover_files(self._store)
+        except LogNotFoundError as error:
             raise LogDamagedError(
                 f"{self.log_dir} has segments but no {FILE_NAME}, which says what is committed in them"
-            )
-        self._store = LogStore(self.log_dir / FILE_NAME, create=True)
-        try:
-            self._recover_files(self._store)
+            ) from error
         except OSError as error:
+            self._close_files()
             raise LogUnavailableError(f"cannot use {self.log_dir}: {error.strerror}") from error
+        except BaseException:
+            self._close_files()
+            raise
 
     def _recover_files(self, store: LogStore) -> None:
         self.log_id = store.log_id()
@@ -118,6 +127,7 @@ class LogWriter:
         held = path.stat().st_size if path.exists() else 0
         if held < length:
             raise LogDamagedError(f"{path} holds {held:,} bytes, and {length:,} were committed to it")
+        store.settle()
         for later in (self.log_dir / SEGMENTS).glob("*.jsonl"):
             if later.name > path.name:  # born, but never recorded
                 later.unlink()
@@ -150,21 +160,19 @@ class LogWriter:
         Raises:
             LogUnavailableError: Disk full, or failing. Nothing is known of this append until :meth:`recover`.
         """
-        if self._fd is None:
-            raise LogUnavailableError("the log is not open")
-        if self._due():
-            self._rotate()
-        block = self._block
-        if block.length >= BLOCK_BYTES:
-            block = Block(self._segment, block.start + block.length, 0, block.first_row + block.lines, 0, 0)
-        block = block.extended(payload, lines)
+        store = self._opened_store()
         try:
-            if payload:
-                _write_all(self._fd, payload)
-                sync_content(self._fd)
-        except OSError as error:
-            raise LogUnavailableError(f"cannot append to the log: {error.strerror}") from error
-        self._opened_store().commit(Commit(block, committed, gaps, tombstones))
+            if self._due():
+                self._rotate()
+            block = self._block
+            if block.length >= BLOCK_BYTES:
+                block = Block(self._segment, block.start + block.length, 0, block.first_row + block.lines, 0, 0)
+            block = block.extended(payload, lines)
+            self._write(payload)
+            store.commit(Commit(block, committed, gaps, tombstones))
+        except BaseException:  # bytes may lie there that nobody recorded; behind them nothing may be appended
+            self._close_files()
+            raise
         self._block = block
         self.committed.update(committed)
 
@@ -183,6 +191,16 @@ class LogWriter:
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
+
+    def _write(self, payload: bytes) -> None:
+        if self._fd is None:
+            raise LogUnavailableError("the log is not open")
+        try:
+            if payload:
+                _write_all(self._fd, payload)
+                sync_content(self._fd)
+        except OSError as error:
+            raise LogUnavailableError(f"cannot append to the log: {error.strerror}") from error
 
     # -- rotation
 

@@ -33,18 +33,18 @@ class OutboxReader:
     writer was done with it. What lies at the very end and is not whole is unfinished: a living writer may be at work on
     it, or may cut it back and write another in its place, so it is read again from disk each time.
 
-    Damaged bytes go to quarantine.
-
     Args:
         root: Where the directory lies.
         producer: Whose it is; its owner may append while it is read.
+        sets_aside: Bring damaged bytes to quarantine; not for one who only looks.
 
     Attributes:
         next_seq: The seq of the event that the next :meth:`read` begins with.
     """
 
-    def __init__(self, root: OutboxRoot, producer: str) -> None:
+    def __init__(self, root: OutboxRoot, producer: str, *, sets_aside: bool = True) -> None:
         self._root = root
+        self._sets_aside = sets_aside
         self._producer = producer
         self._directory = root.path / producer
         self._segment: int | None = None
@@ -184,7 +184,8 @@ class OutboxReader:
     # -- files
 
     def _quarantine(self, content: bytes) -> None:
-        self._root.quarantine(self._producer, segment_name(self._segment or 0), self._offset, content)
+        if self._sets_aside:
+            self._root.quarantine(self._producer, segment_name(self._segment or 0), self._offset, content)
 
     def _open_segment_of(self, seq: int) -> bool:
         firsts = segment_firsts(self._directory)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from driftline.errors import ReportError
 from driftline.report.selection import MIN_WINDOW_ROWS
-from driftline.report.windows import Prediction, Side, Windows
+from driftline.report.windows import NAMES, Prediction, Side, Windows
 
 Type = Literal["numerical", "categorical"]
 Value = float | str | None
@@ -47,16 +47,17 @@ class Column:
         """Why it must not go into the report, in which it would raise, have no score, or say nothing; or None."""
         sides: dict[Side, Series] = {"reference": self.reference, "current": self.current}
         for side, series in sides.items():
+            place = NAMES[side]
             if series.strangers:
-                return f"{_rows(series.strangers)} of the {side} {_have(series.strangers)} a value that is not a number"
+                return f"{_rows(series.strangers)} of {place} {_have(series.strangers)} a value that is not a number"
             infinite = sum(isinstance(value, float) and math.isinf(value) for value in series.values)
             if infinite:
-                return f"{_rows(infinite)} of the {side} {_have(infinite)} an infinite value"
+                return f"{_rows(infinite)} of {place} {_have(infinite)} an infinite value"
             held = len(series.values) - series.missing
             if held == 0:
-                return f"it has no value in the {side}"
+                return f"it has no value in {place}"
             if held < MIN_WINDOW_ROWS:
-                return f"it has {held} values in the {side}; {MIN_WINDOW_ROWS} are needed"
+                return f"it has {held} values in {place}; {MIN_WINDOW_ROWS} are needed"
         if len({*self.reference.values, *self.current.values} - {None}) == 1:
             return "it has one and the same value in both windows"
         return None

@@ -5,10 +5,10 @@ from html import escape
 from driftline.errors import ReportError
 from driftline.report.result import DriftReport, describe
 
+# No colours but the verdict's: the others are those of Evidently's page, which is dark where the reader likes it.
 STYLE = """
 .driftline { box-sizing: border-box; padding: 32px 24px 8px;
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; color: #1f2933;
-  background: #fff; }
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 .driftline h1 { margin: 0 0 16px; font-size: 24px; font-weight: 600; line-height: 1.3; }
 .driftline p { margin: 0 0 16px; }
 .driftline .verdict { padding: 12px 16px; border-left: 6px solid; border-radius: 4px; font-size: 17px; }

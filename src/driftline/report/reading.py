@@ -148,7 +148,7 @@ def _decoded(decoder: msgspec.json.Decoder[S], row: int, line: bytes) -> S:
 def _check_size(window: Window) -> None:
     if len(window) < MIN_WINDOW_ROWS:
         raise NotEnoughRowsError(
-            f"the {window.side} has {len(window)} predictions; a report needs at least {MIN_WINDOW_ROWS} on each side"
+            f"{window} has {len(window)} predictions; a report needs at least {MIN_WINDOW_ROWS} on each side"
         )
 
 
@@ -162,7 +162,7 @@ def _notes(selection: Selection, reference: Window, current: Window) -> Iterator
         for window, asked in ((reference, selection.reference_rows), (current, selection.current_rows)):
             wanted = asked or (0 if window.chosen == "drawn" else ROWS)
             if len(window) < wanted:
-                yield f"the {window.side} has {len(window):,} of the {wanted:,} rows it should have: there are no more"
+                yield f"{window} has {len(window):,} of the {wanted:,} rows it should have: there are no more"
     if reference.ignored_columns:
         names = ", ".join(reference.ignored_columns)
         yield f"left out of the reference file, since the log has no such features: {names}"

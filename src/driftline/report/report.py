@@ -61,4 +61,7 @@ def _missing_values(columns: Sequence[Column]) -> Iterator[str]:
         sides = {"reference": column.reference, "current": column.current}
         if any(series.missing for series in sides.values()):
             shares = ", ".join(f"{series.missing / len(series.values):.0%} {side}" for side, series in sides.items())
-            yield f"{column.name} has missing values ({shares}); Evidently leaves them out, which the verdict does not show"
+            yield (
+                f"{column.name} has missing values ({shares}); Evidently leaves them out, so the verdict says nothing "
+                "of them"
+            )

@@ -70,7 +70,7 @@ class Selection:
     reference_file: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, rows in (("reference", self.reference_rows), ("current", self.current_rows)):
+        for name, rows in (("reference", self.reference_rows), ("current window", self.current_rows)):
             if rows is not None and rows < MIN_WINDOW_ROWS:
                 raise ReportError(f"{rows} rows for the {name} are too few; {MIN_WINDOW_ROWS} is the least")
         reference, current = self.reference_range, self.current_range

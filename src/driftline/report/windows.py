@@ -11,6 +11,7 @@ import msgspec
 from driftline.report.sample import Chosen
 
 Side = Literal["reference", "current"]
+NAMES: dict[Side, str] = {"reference": "the reference", "current": "the current window"}
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 Progress = Callable[[int, int], None]
@@ -55,6 +56,9 @@ class Window:
     file: str | None = None
     span: tuple[int, int] | None = None
     ignored_columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return NAMES[self.side]
 
     def __len__(self) -> int:
         return len(self.predictions)

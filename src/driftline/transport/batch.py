@@ -7,6 +7,8 @@ from typing import Self
 from driftline.outbox.reader import TOMBSTONE
 
 SEPARATOR = b"\n"
+_SEQ_STOP = 1 << 63
+"""Beyond what the log can record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Batch:
     def well_formed(self) -> bool:
         """Whether the numbers agree with each other and with the payload."""
         if min(self.base_seq, self.first_seq, self.count) < 0 or self.first_seq < self.base_seq:
+            return False
+        if self.stop_seq >= _SEQ_STOP:
             return False
         if self.count == 0:
             return not self.payload

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from driftline.errors import LogNotFoundError
 from driftline.eventlog.reader import LogReader
@@ -69,27 +69,38 @@ def take_ledger(outbox_root: Path, log_dir: Path, progress: Progress | None = No
         LogDamagedError: The log cannot be read.
     """
     root = OutboxRoot(outbox_root)
-    held = {producer: _end(root, producer) for producer in root.producers()}
+    held = {producer: _look(root, producer) for producer in root.producers()}
     final = Counter(root.closed())
-    for producer, end in held.items():
-        final[producer] = max(end, final[producer])
+    for producer, here in held.items():
+        final[producer] = max(here.stop, final[producer])
     try:
         with LogReader(log_dir) as log:
             return _settle(log, held, final, progress)
     except LogNotFoundError:
         if not final:
             raise
-        in_flight = sum(held.values())
-        return Ledger(in_flight, 0, in_flight, 0, 0, 0, (), ())
+        accepted, in_flight = sum(final.values()), sum(here.beyond(0) for here in held.values())
+        return Ledger(accepted, 0, in_flight, 0, accepted - in_flight, 0, (), ())
 
 
-def _settle(log: LogReader, held: Mapping[str, int], final: Counter[str], progress: Progress | None) -> Ledger:
+class _Held(NamedTuple):
+    """The events that an outbox holds: ``base <= seq < stop``."""
+
+    base: int
+    stop: int
+
+    def beyond(self, committed: int) -> int:
+        """Returns how many of them a log lacks that has those below ``committed``."""
+        return max(0, self.stop - max(self.base, committed))
+
+
+def _settle(log: LogReader, held: Mapping[str, _Held], final: Counter[str], progress: Progress | None) -> Ledger:
     damaged: list[Block] = []
     with log.snapshot():
         committed, gaps, quarantined = log.committed(), log.gaps(), len(log.tombstones())
         logged, duplicated = _count(log, damaged, progress)
     accepted = sum((final | Counter(committed)).values())
-    in_flight = sum(max(0, end - committed.get(producer, 0)) for producer, end in held.items())
+    in_flight = sum(here.beyond(committed.get(producer, 0)) for producer, here in held.items())
     return Ledger(
         accepted=accepted,
         logged=logged,
@@ -120,9 +131,9 @@ def _count(log: LogReader, damaged: list[Block], progress: Progress | None) -> t
     return logged, duplicated
 
 
-def _end(root: OutboxRoot, producer: str) -> int:
-    reader = OutboxReader(root, producer)
+def _look(root: OutboxRoot, producer: str) -> _Held:
+    reader = OutboxReader(root, producer, sets_aside=False)
     try:
-        return reader.end()
+        return _Held(reader.oldest() or 0, reader.end())
     finally:
         reader.close()

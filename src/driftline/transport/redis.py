@@ -157,6 +157,7 @@ class RedisSender:
                 yield
         except BrokerError:
             self._surveyed_at = -_SURVEY_S  # whoever answers next may be another server
+            self._searched.clear()  # and entries may lie there of which no answer told the id
             raise
 
     async def _survey(self) -> None:

@@ -14,6 +14,7 @@ from driftline.worker.scribe import Scribe
 log = structlog.get_logger()
 
 _PAUSE_S = 0.01
+_IDLE_PAUSE_S = 0.1
 _CHECK_S = 1.0
 _FLUSH_S = 5.0
 _RETRY_S = 0.5
@@ -41,17 +42,17 @@ class EmbeddedReceiver:
             OutboxUnavailableError: The outboxes cannot be made.
         """
         self._root.create()
+        pause_s = _PAUSE_S
         try:
             while self._stop_at is None or time.monotonic() < self._stop_at:
-                if time.monotonic() - self._checked_at >= _CHECK_S:
-                    self._be_obeyed(scribe)
                 batches = await self._next_batches(scribe)
                 if batches:
                     await scribe.take(batches)
                 elif self._stop_at is not None:
                     return
-                # Small commits cost as much as large ones: let some events gather.
-                await asyncio.sleep(_PAUSE_S)
+                # Small commits cost as much as large ones: let some events gather. Looking costs something too.
+                pause_s = _PAUSE_S if batches else min(2 * pause_s, _IDLE_PAUSE_S)
+                await asyncio.sleep(pause_s)
         finally:
             self._outboxes.close()
 
@@ -61,6 +62,8 @@ class EmbeddedReceiver:
 
     async def _next_batches(self, scribe: Scribe) -> list[Batch]:
         try:
+            if time.monotonic() - self._checked_at >= _CHECK_S:
+                self._be_obeyed(scribe)
             return await asyncio.to_thread(self._outboxes.batches, scribe.log_id, scribe.committed)
         except OSError as error:
             log.error("outbox.unreadable", error=str(error))
@@ -69,16 +72,16 @@ class EmbeddedReceiver:
             return []
 
     def _be_obeyed(self, scribe: Scribe) -> None:
-        self._checked_at = time.monotonic()
         obeyed = self._root.log_id()
         if obeyed is None:
             obeyed = self._root.obey(scribe.log_id)
         elif obeyed in scribe.predecessors:
             self._root.obey_successor(scribe.log_id)
             log.info("log.succeeded", log=scribe.log_id, predecessor=obeyed)
-            return
+            obeyed = scribe.log_id
         if obeyed != scribe.log_id:
             raise LogMismatchError(
                 f"the outboxes in {self._root.path} obey log {obeyed}, and this is log {scribe.log_id}. "
                 f"If that log is lost, say so with: driftline log replace {obeyed}"
             )
+        self._checked_at = time.monotonic()

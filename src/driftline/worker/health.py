@@ -1,9 +1,11 @@
 """The worker's own small HTTP server: its metrics, whether it lives, whether it takes events."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 import structlog
@@ -35,7 +37,7 @@ class HealthServer:
     def __init__(self, host: str, port: int, reason: Callable[[], str]) -> None:
         handler = type("Handler", (_Handler,), {"reason": staticmethod(reason)})
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
+            self._server = _Server((host, port), handler)
         except OSError as error:
             raise WorkerError(
                 f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with --metrics-port"
@@ -49,6 +51,23 @@ class HealthServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def server_bind(self) -> None:
+        """Binds; the base class would ask a name server for the machine's own name as well, which may take long."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Prints a traceback, but not of a client that went away."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            log.debug("worker.client_lost", error=str(error))
+        else:
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

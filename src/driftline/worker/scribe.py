@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 COMMITTED = Counter("driftline_events_committed_total", "Events that are durably in the log.")
 LOG_BYTES = Gauge("driftline_log_bytes", "Committed bytes of the log.")
-FAILURES = Counter("driftline_log_failures_total", "Appends and commits that the disk refused.")
+FAILURES = Counter("driftline_log_failures_total", "Appends and commits that failed.")
 
 _RETRY_S = 0.5
 _STANDBY_POLL_S = 0.5

@@ -18,7 +18,7 @@ from driftline.contract.metrics import REFUSED
 from driftline.errors import BrokerError, LogError
 from driftline.transport.batch import Batch
 from driftline.transport.redis import STREAM, Acknowledgements, broker_errors, connect, decode_batch
-from driftline.worker.scribe import Scribe
+from driftline.worker.scribe import FAILURES, Scribe
 
 log = structlog.get_logger()
 
@@ -101,13 +101,14 @@ class StreamReceiver:
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
-        self._broker, self._subscriber = build(url, timeout_s, self._receive)
         self._redis = connect(url, timeout_s)
+        self._broker, self._subscriber = build(url, timeout_s, self._receive)
         self._stop = asyncio.Event()
         self._failed: LogError | None = None
         self._scribe: Scribe | None = None
         self._acknowledgements: Acknowledgements | None = None
         self._run_id = ""
+        self._unpublished = False
         self._away = False
 
     async def run(self, scribe: Scribe) -> None:
@@ -118,12 +119,13 @@ class StreamReceiver:
         """
         self._scribe = scribe
         self._acknowledgements = Acknowledgements(self._redis, scribe.log_id, scribe.life, scribe.predecessors)
+        scribe.reachable(False)
         try:
             while not self._stop.is_set() and self._failed is None:
                 try:
                     await self._beat(scribe, self._acknowledgements)
                 except BrokerError as error:
-                    self._lost(scribe, error)
+                    await self._lost(scribe, error)
                 await self._wait()
         finally:
             await self._broker.stop()
@@ -153,6 +155,10 @@ class StreamReceiver:
             self._failed = error
             self._stop.set()
             return
+        except Exception:  # an outermost loop: FastStream swallows it without a word; these batches will come again
+            FAILURES.inc()
+            log.exception("stream.failed")
+            return
         touched = {batch.producer: scribe.committed.get(batch.producer, 0) for batch in batches}
         try:
             await acknowledgements.publish(touched)
@@ -160,7 +166,8 @@ class StreamReceiver:
                 async with broker_errors():
                     await self._redis.xdel(STREAM, *(entry.entry_id for entry in mine))
         except BrokerError as error:
-            log.debug("acknowledgement.failed", error=error.message)  # the next beat publishes all
+            log.debug("acknowledgement.failed", error=error.message)
+            self._unpublished = True
 
     def _concerns(self, scribe: Scribe, batch: Batch) -> bool:
         """Whether nobody else will read it: it is for this log, or one that this log replaces."""
@@ -170,11 +177,14 @@ class StreamReceiver:
 
     async def _beat(self, scribe: Scribe, acknowledgements: Acknowledgements) -> None:
         run_id, last_id = await self._look()
-        if run_id != self._run_id or not await acknowledgements.complete(len(scribe.committed)):
+        known = run_id == self._run_id and not self._unpublished
+        if not known or not await acknowledgements.complete(len(scribe.committed)):
             await acknowledgements.publish(scribe.committed)
+            self._unpublished = False
         await acknowledgements.announce()
         if not self._subscriber.running:
-            await self._broker.start()
+            async with broker_errors():
+                await self._broker.start()
         if (run_id != self._run_id and self._run_id) or last_id < _number(self._subscriber.last_id):
             log.info("stream.restarted", run_id=run_id)
             self._subscriber.last_id = _FIRST
@@ -190,15 +200,19 @@ class StreamReceiver:
             server = await self._redis.info("server")
             try:
                 stream = await self._redis.xinfo_stream(STREAM)
-            except ResponseError:  # there is none
+            except ResponseError as error:
+                if "no such key" not in str(error):
+                    raise
                 return str(server["run_id"]), (0, 0)
             return str(server["run_id"]), _number(stream["last-generated-id"].decode())
 
-    def _lost(self, scribe: Scribe, error: BrokerError) -> None:
+    async def _lost(self, scribe: Scribe, error: BrokerError) -> None:
         if not self._away:
             self._away = True
             log.warning("broker.lost", error=error.message)
         scribe.reachable(False)
+        if self._subscriber.running:  # FastStream would go on trying, at once after some errors, after 5 s after others
+            await self._broker.stop()
 
     async def _wait(self) -> None:
         try:

@@ -1,0 +1,64 @@
+"""Lines of one producer, numbered, and what of them a log directory holds."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from driftline.eventlog.reader import LogReader
+from driftline.eventlog.store import Block
+from driftline.eventlog.writer import LINK_NAME, SEGMENTS, LogWriter
+
+PRODUCER = "a" * 32
+START = datetime(2026, 11, 23, 21, 0, 0, tzinfo=UTC)
+
+
+def line(seq: int, size: int = 0) -> bytes:
+    """One event; ``seq`` is also its second."""
+    event = {
+        "producer": PRODUCER,
+        "seq": seq,
+        "timestamp": (START + timedelta(seconds=seq)).isoformat(),
+        "x": "x" * size,
+    }
+    return json.dumps(event).encode()
+
+
+def join(lines: Iterable[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+def append(writer: LogWriter, first: int, stop: int, size: int = 0) -> None:
+    """Appends the lines of these seqs in one commit."""
+    writer.append(join(line(seq, size) for seq in range(first, stop)), stop - first, {PRODUCER: stop})
+
+
+def open_log(log_dir: Path, *, segment_max_bytes: int = 256 << 20, segment_max_age_s: float = 86400.0) -> LogWriter:
+    writer = LogWriter(log_dir, segment_max_bytes=segment_max_bytes, segment_max_age_s=segment_max_age_s)
+    assert writer.try_open()
+    return writer
+
+
+def segments(log_dir: Path) -> list[Path]:
+    return sorted((log_dir / SEGMENTS).iterdir())
+
+
+def content(log_dir: Path) -> bytes:
+    """All bytes of all segments, committed or not."""
+    return b"".join(path.read_bytes() for path in segments(log_dir))
+
+
+def check_whole(log_dir: Path, seqs: int) -> None:
+    """The log of a writer that has just opened it: these lines to the byte, by every account of it."""
+    lines = content(log_dir).splitlines()
+    assert [json.loads(one)["seq"] for one in lines] == list(range(seqs))
+    with LogReader(log_dir) as log:
+        assert log.rows == seqs
+        assert log.committed().get(PRODUCER, 0) == seqs
+        assert list(log.lines()) == lines
+        damaged: list[Block] = []
+        assert sum(len(found) for _, found in log.identities(damaged)) == seqs
+        assert not damaged
+        assert log.size_bytes == len(content(log_dir))
+    assert (log_dir / LINK_NAME).resolve() == segments(log_dir)[-1]
+    assert (log_dir / LINK_NAME).readlink() == Path(SEGMENTS) / segments(log_dir)[-1].name

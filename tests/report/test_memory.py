@@ -1,0 +1,53 @@
+"""A long log does not become a lot of memory."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.report.events import at, event
+
+from driftline.eventlog.writer import LogWriter
+
+BATCH_ROWS = 3_000
+MEASURE = """
+import json, resource, sys
+from datetime import datetime
+from pathlib import Path
+from driftline.eventlog.reader import LogReader
+from driftline.report.reading import read_windows
+from driftline.report.selection import Selection, TimeRange
+
+middle = datetime.fromisoformat(sys.argv[2])
+with LogReader(Path(sys.argv[1])) as log:
+    ends = read_windows(log, Selection())
+    drawn = read_windows(log, Selection(reference_range=TimeRange(stop=middle), current_range=TimeRange(middle)))
+    looked_at = drawn.reference.out_of + drawn.current.out_of
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"rows": looked_at, "kib": peak, "last": ends.current.span}))
+"""
+
+
+def write_long_log(directory: Path, megabytes: int) -> int:
+    """Writes the same thousands of events again and again, and returns how many there are then."""
+    batch = b"".join(event(number) + b"\n" for number in range(BATCH_ROWS))
+    writer = LogWriter(directory)
+    assert writer.try_open()
+    while writer.size_bytes < megabytes * 1_000_000:
+        writer.append(batch, BATCH_ROWS, {})
+    rows = writer.rows
+    writer.close()
+    return rows
+
+
+def test_200_megabytes_of_log_take_no_more_memory_than_2(tmp_path: Path) -> None:
+    peaks = []
+    for megabytes in (2, 200):
+        directory = tmp_path / f"{megabytes}"
+        rows = write_long_log(directory, megabytes)
+        command = [sys.executable, "-c", MEASURE, str(directory), at(BATCH_ROWS // 2).isoformat()]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        assert found["rows"] == rows
+        assert found["last"] == [rows - 200, rows]
+        peaks.append(found["kib"] / 1024)
+    assert peaks[1] - peaks[0] < 16, f"{peaks} MiB"

@@ -23,8 +23,7 @@ up: $(STAMP) ## Start Driftline here: the API and the log worker; Ctrl-C stops i
 	@$(VENV)/bin/driftline up $(ARGS)
 
 test: $(STAMP) ## Every check: format, lint, types, import order, tests against a real Redis
-	@sh scripts/redis.sh
-	@sh scripts/chromium.sh
+	@sh scripts/tools.sh
 	@$(VENV)/bin/python scripts/check.py $(ARGS)
 
 load: $(STAMP) ## Twenty seconds of load on the Driftline that `make up` started

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-
 _LOGS_ELSEWHERE = """
 import sys, structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

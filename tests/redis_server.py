@@ -11,6 +11,11 @@ from typing import Literal, Protocol
 import redis
 from tests.waiting import find_free_port, wait_until
 
+
+class NoTlsError(Exception):
+    """This server was built without TLS, as the one in the Valkey wheel is; Debian's has it."""
+
+
 AppendOnly = Literal["no", "everysec", "always"]
 
 
@@ -80,6 +85,8 @@ class RedisServer:
             wait_until(self._answers, within_s=20)
         except AssertionError:
             self.kill()
+            if "Failed finding TLS support" in self.log.read_text():
+                raise NoTlsError from None
             raise RuntimeError(f"redis-server did not start:\n{self.log.read_text()}") from None
 
     def stop(self) -> None:

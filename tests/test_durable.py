@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from tests.processes import Script
 
-from driftline import durable
 from driftline.durable import lock_directory, make_directory, sync_directory, write_durably
 
 HOLD = """
@@ -28,10 +27,10 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     fsync = os.fsync
 
     def note(fd: int) -> None:
-        paths.append(os.readlink(f"/dev/fd/{fd}"))
+        paths.append(str(Path(f"/dev/fd/{fd}").readlink()))
         fsync(fd)
 
-    monkeypatch.setattr(durable.os, "fsync", note)
+    monkeypatch.setattr(os, "fsync", note)
     return paths
 
 
@@ -78,7 +77,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(
         raise OSError(errno.EIO, "Input/output error")
 
     write_durably(tmp_path / "file", b"old")
-    monkeypatch.setattr(durable.os, "fsync", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="Input/output"):
         write_durably(tmp_path / "file", b"new")
     monkeypatch.undo()
@@ -150,7 +149,7 @@ def test_a_lock_on_what_was_removed_meanwhile_is_none(
             directory.mkdir()
         flock(fd, operation)
 
-    monkeypatch.setattr(durable.fcntl, "flock", late)
+    monkeypatch.setattr(fcntl, "flock", late)
     before = open_fds()
     assert lock_directory(directory) is None
     assert open_fds() == before
@@ -164,7 +163,7 @@ def test_a_lock_that_the_file_system_refuses_is_an_error_and_leaks_nothing(
     def refuse(fd: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(durable.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     before = open_fds()
     with pytest.raises(OSError, match="No locks"):
         lock_directory(tmp_path)

@@ -1,5 +1,6 @@
 """The wheel is all that a user needs: it runs in an environment that has nothing but what it declares."""
 
+import json
 import subprocess
 import sys
 import urllib.request
@@ -16,6 +17,7 @@ from driftline import __version__
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+ROWS_FOR_A_REPORT = 60
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -81,20 +83,23 @@ def test_the_command_line_runs(installed: Path) -> None:
     assert "up" in succeed(installed / "driftline", "--help")
 
 
-def test_it_serves_and_logs(installed: Path, tmp_path: Path) -> None:
+def test_it_serves_and_logs_and_says_what_the_report_lacks(installed: Path, tmp_path: Path) -> None:
     up = Up(("--port", "0", "--metrics-port", "0"), {}, tmp_path, installed / "driftline")
     try:
         with urllib.request.urlopen(up.api + "/docs", timeout=5) as page:
             assert page.status == 200
-        answer = predict(up)
-        wait_until(lambda: logged_ids(up) == [answer["request_id"]])
+        ids = [predict(up)["request_id"]]
+        for number in range(1, ROWS_FOR_A_REPORT):
+            body = json.dumps({"feature_1": number % 7, "feature_2": -number % 5}).encode()
+            request = urllib.request.Request(up.api + "/predict", body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                ids.append(json.load(answer)["request_id"])
+        wait_until(lambda: logged_ids(up) == ids)
         assert up.signal() == 0
     finally:
         up.end()
 
-
-def test_the_report_says_which_extra_it_lacks(installed: Path, tmp_path: Path) -> None:
-    finished = subprocess.run(
+    report = subprocess.run(
         [installed / "driftline", "report"],
         cwd=tmp_path,
         env=environment(),
@@ -102,6 +107,7 @@ def test_the_report_says_which_extra_it_lacks(installed: Path, tmp_path: Path) -
         text=True,
         check=False,
     )
-    assert finished.returncode == 3
-    assert "pip install 'driftline[report]'" in finished.stderr
-    assert len(finished.stderr.splitlines()) == 1
+    assert report.returncode == 3
+    assert report.stderr.startswith("driftline: ")
+    assert "pip install 'driftline[report]'" in report.stderr
+    assert len(report.stderr.splitlines()) == 1

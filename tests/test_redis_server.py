@@ -29,7 +29,7 @@ def test_with_the_append_only_file_a_kill_loses_nothing(start_redis: StartRedis)
 
 def test_a_password_is_asked_for(start_redis: StartRedis) -> None:
     server = start_redis(password="secret")
-    with redis.Redis(port=server.port) as stranger, pytest.raises(redis.AuthenticationError):
+    with redis.Redis(host="127.0.0.1", port=server.port) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
     with server.client() as client:
         assert client.ping()

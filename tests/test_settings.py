@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
 
 from driftline.errors import SettingsError, UnknownSettingError
 from driftline.settings import Settings, load_settings
@@ -164,6 +165,15 @@ def test_other_addresses_are_refused_without_quoting_them(url: str) -> None:
     assert SECRET not in caught.value.message
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_pydantics_own_error_does_not_quote_the_address_either() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(broker=SecretStr(f"http://:{SECRET}@localhost"))
+    assert SECRET not in str(caught.value)
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"broker": [f"redis://:{SECRET}@localhost"]})
+    assert SECRET not in str(caught.value)
 
 
 passwords = st.text(st.sampled_from("aZ09-._~!$&'()*+,;=:@%"), min_size=1).map(lambda text: f"<{text}>")

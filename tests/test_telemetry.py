@@ -34,6 +34,7 @@ LOG_EVERYTHING = f"""
     structlog.get_logger().info("segment.rotated", segment=3, broker="redis://u:{SECRET}@host:1/0")
     logging.getLogger("redis").warning("no answer of %s", "redis://:{SECRET}@host", extra={{"port": 1}})
     warnings.warn("old redis://:{SECRET}@host", UserWarning)
+    password = "{SECRET}"  # a local variable that a traceback might show
     try:
         raise ValueError("redis://:{SECRET}@host")
     except ValueError:

@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,14 +80,14 @@ def _spin(seconds: float) -> None:
 def test_a_writer_killed_at_any_moment_loses_and_invents_nothing(tmp_path: Path) -> None:
     chance, committed = random.Random(7), 0
     with Script(LIVES, tmp_path) as lives:
-        for _ in range(25):
+        for _ in range(20):
             said = live_and_be_killed(lives, chance)
             writer = open_log(tmp_path, segment_max_bytes=SEGMENT_MAX_BYTES)
             assert writer.rows >= max(said, committed), "what was committed is gone"
             committed = writer.rows
             check_whole(tmp_path, committed)
             writer.close()
-    assert committed > 25
+    assert committed > 20
     assert len(segments(tmp_path)) > 1
 
 
@@ -100,20 +101,43 @@ POINTS = {
 }
 
 
+# For each line, a child that dies where it is told to; then it says how the child ended.
+DEATHS = """
+import os
+from pathlib import Path
+from unittest.mock import patch
+from tests.eventlog.lines import append, open_log
+
+def die(log_dir, point):
+    writer = open_log(log_dir, segment_max_bytes=1)
+    append(writer, 0, 5)
+    with patch(point, lambda *arguments: os._exit(9)):
+        append(writer, 5, 8)
+
+for line in sys.stdin:
+    log_dir, point = line.split()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            die(Path(log_dir), point)
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def deaths() -> Iterator[Script]:
+    with Script(DEATHS) as script:
+        yield script
+
+
 @pytest.mark.parametrize("point", POINTS)
-def test_a_writer_that_dies_at_a_named_point_leaves_what_was_committed(tmp_path: Path, point: str) -> None:
-    code = """
-        import os, sys
-        from pathlib import Path
-        from unittest.mock import patch
-        from tests.eventlog.lines import append, open_log
-        writer = open_log(Path(sys.argv[1]), segment_max_bytes=1)
-        append(writer, 0, 5)
-        with patch(sys.argv[2], lambda *arguments: os._exit(9)):
-            append(writer, 5, 8)
-        """
-    with Script(code, tmp_path, POINTS[point]) as process:
-        assert process.end() == 9
+def test_a_writer_that_dies_at_a_named_point_leaves_what_was_committed(
+    tmp_path: Path, deaths: Script, point: str
+) -> None:
+    deaths.say(f"{tmp_path} {POINTS[point]}")
+    assert deaths.hear() == "9"
     writer = open_log(tmp_path, segment_max_bytes=1)
     check_whole(tmp_path, 5)
     append(writer, 5, 8)

@@ -71,12 +71,12 @@ def test_an_adopter_in_a_tight_loop_never_gets_a_living_directory_and_never_dist
 ) -> None:
     with Script(TIGHT_LOOP, root.path) as one, Script(TIGHT_LOOP, root.path) as another:
         assert {one.hear(), another.hear()} == {"ready"}
-        outboxes = [Outbox(root) for _ in range(300)]
+        outboxes = [Outbox(root) for _ in range(150)]
         for outbox in outboxes:
             assert outbox.append(b"a") == 0
         (root.path / "enough").touch()
         assert (one.rest(), another.rest()) == ([], [])
-    assert len(root.producers()) == 300
+    assert len(root.producers()) == 150
     for outbox in outboxes:
         outbox._give_up()
 
@@ -87,7 +87,7 @@ def test_of_several_processes_that_adopt_at_once_one_wins_each_orphan(root: Outb
         for process in processes:
             assert process.hear() == "ready"
         known: set[str] = set()
-        for _ in range(20):
+        for _ in range(8):
             orphans = {orphan_of(root) for _ in range(10)}
             for process in processes:
                 process.say()

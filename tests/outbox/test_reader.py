@@ -134,7 +134,7 @@ def test_more_tombstones_than_asked_for_come_in_several_chunks(reader: OutboxRea
     overwrite(found[1].path, found[1].start, b"\0" * (found[7].end - found[1].start))
     chunks = [reader.read(3, 1 << 20) for _ in range(4)]
     assert [chunk.first_seq for chunk in chunks] == [0, 1, 4, 7]
-    assert sum((chunk.events for chunk in chunks), []) == [event(0), *[TOMBSTONE] * 7, event(8), event(9)]
+    assert [event for chunk in chunks for event in chunk.events] == [event(0), *[TOMBSTONE] * 7, event(8), event(9)]
 
 
 def test_the_damaged_last_record_of_a_living_directory_is_only_unfinished(

@@ -1,4 +1,4 @@
-"""A reader beside a writer at work: whatever happens between two of its system calls, it never mistakes it for damage."""
+"""A reader beside a writer: whatever happens between two of its system calls, it never mistakes it for damage."""
 
 import subprocess
 import sys
@@ -66,7 +66,7 @@ class Writer:
         return directory / segment_name(segment_firsts(directory)[-1])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(
     turns=st.lists(st.lists(st.one_of(st.integers(-90, -1), st.integers(0, 90)), max_size=3), max_size=40),
     segment_max_bytes=st.sampled_from([1, 200, 10_000]),
@@ -111,7 +111,7 @@ def test_a_writer_in_another_process_is_followed_event_by_event(root: OutboxRoot
     with subprocess.Popen([sys.executable, "-c", WRITER, str(root.path)]) as writer:
         (producer,) = wait_until(root.producers)
         reader, read = OutboxReader(root, producer), 0
-        ended = False
+        ended, events = False, list[bytes]()
         while not ended or events:
             ended = writer.poll() is not None
             events = reader.read(100, 1 << 16).events

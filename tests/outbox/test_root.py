@@ -74,7 +74,7 @@ def test_when_several_processes_obey_different_logs_at_once_all_end_up_with_one(
         for process in processes:
             assert process.hear() == "ready"
         winners = set()
-        for number in range(60):
+        for number in range(30):
             root = tmp_path / str(number)
             root.mkdir()
             for process in processes:

@@ -32,7 +32,7 @@ class Disk:
         self.free.set()
 
     def sync(self, fd: int) -> None:
-        self.synced.append(Path(os.readlink(f"/dev/fd/{fd}")).name)
+        self.synced.append(Path(f"/dev/fd/{fd}").readlink().name)
         self.free.wait(20)
         if self.failing:
             raise OSError(errno.EIO, "Input/output error")

@@ -1,9 +1,12 @@
 """The relay's books of one producer."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.transport.world import World
+from tests.waiting import eventually
 
 from driftline.outbox.orphans import adopt_orphans
 from driftline.outbox.outbox import Outbox
@@ -99,3 +102,20 @@ def test_a_directory_that_has_nothing_left_tells_a_restored_log_so(root: OutboxR
     assert lane.outstanding
     assert list(lane.next_batches("log")) == []
     lane.close()
+
+
+def test_what_a_retired_id_left_and_what_came_after_it_is_all_logged(world: World) -> None:
+    async def story() -> None:
+        worker, api = world.start_worker(), world.start_api(segment_max_bytes=1_000)
+        for _ in range(3):
+            api.append(300)
+            await eventually(lambda: world.rows() > 0)
+            api.outbox._retire("fdatasync failed")
+        api.append(300)
+        await world.drained()
+        await eventually(lambda: world.root.producers() == [api.outbox.producer])
+        await api.stop()
+        await worker.stop()
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+    assert world.ledger().balanced

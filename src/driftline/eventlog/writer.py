@@ -101,7 +101,7 @@ class LogWriter:
         """
         self._close_files()
         try:
-            holds_lines = any(path.stat().st_size for path in (self.log_dir / SEGMENTS).iterdir())
+            holds_lines = any(path.stat().st_size for path in (self.log_dir / SEGMENTS).glob("*.jsonl"))
             self._store = LogStore(self.log_dir / FILE_NAME, create=not holds_lines)
             self._recover_files(self._store)
         except LogNotFoundError as error:

@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
+_POLL_S = 0.1
+"""How long a stop may have to wait to be noticed."""
 
 
 class HealthServer:
@@ -43,7 +45,7 @@ class HealthServer:
                 f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with --metrics-port"
             ) from error
         self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="health", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

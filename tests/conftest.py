@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.redis_server import AppendOnly, NoTlsError, RedisServer, StartRedis
 from tests.waiting import WaitUntil, find_free_port
 from tests.waiting import wait_until as _wait_until

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import redis
+
 from tests.waiting import find_free_port, wait_until
 
 

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.processes import Script
 
 from driftline.durable import lock_directory, make_directory, sync_directory, write_durably
+from tests.processes import Script
 
 HOLD = """
 import sys

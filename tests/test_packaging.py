@@ -9,11 +9,11 @@ from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
+
+from driftline import __version__
 from tests.cli.conftest import Up, environment
 from tests.cli.test_up import logged_ids, predict
 from tests.waiting import wait_until
-
-from driftline import __version__
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -2,6 +2,7 @@
 
 import pytest
 import redis
+
 from tests.redis_server import RedisServer, StartRedis
 
 

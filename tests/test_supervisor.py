@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.waiting import eventually, wait_until
 
 from driftline.supervisor import LINE_MAX_BYTES, Child, Supervisor, Timing
+from tests.waiting import eventually, wait_until
 
 FAST = Timing(backoff_first_s=0.02, backoff_max_s=0.1, settled_after_s=5.0, grace_s=5.0)
 

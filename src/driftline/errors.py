@@ -17,6 +17,7 @@ meaning. The message is for a person and may change.
      |    +-- LogMismatchError      log_mismatch
      |    +-- LogUnavailableError   log_unavailable
      +-- BrokerError                broker_unavailable
+     +-- PortError                  port_taken
      +-- WorkerError                worker_failed
      +-- ReportError                report_failed
           +-- NotEnoughRowsError    not_enough_rows
@@ -127,6 +128,12 @@ class BrokerError(DriftlineError):
     """The broker is away, refuses, or answers what it should not."""
 
     code = "broker_unavailable"
+
+
+class PortError(DriftlineError):
+    """Nothing can listen on an address: somebody does already, or it is not ours to take."""
+
+    code = "port_taken"
 
 
 class WorkerError(DriftlineError):

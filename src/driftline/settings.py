@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     app_name: str = Field(
-        default="driftline", min_length=1, description="Name of the service, in logs and in the API's document."
+        default="driftline", min_length=1, description="Name of the service, on the pages with its documentation."
     )
     data: LocalPath = Field(default=Path("data"), description="Folder that holds the outboxes and the log.")
     broker: SecretStr | None = Field(

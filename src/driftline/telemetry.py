@@ -99,7 +99,7 @@ def use_multiprocess_metrics(directory: Path) -> Path:
     global _lock_fd  # noqa: PLW0603 - held until the process ends: that is what tells the living folders from the dead
     if "prometheus_client" in sys.modules:
         raise RuntimeError("prometheus_client was imported before its folder was set")
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in directory.iterdir():
         _remove_if_dead(folder)
     mine = Path(tempfile.mkdtemp(dir=directory))

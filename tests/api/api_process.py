@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.waiting import find_free_port, wait_until
 
 from driftline.contract.package import seed_schema
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
+from tests.waiting import find_free_port, wait_until
 
 SERVING = Path(__file__).parent / "serving.py"
 EXAMPLE = json.dumps(seed_schema().example).encode()

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.api.api_process import ApiProcess
 
 StartApi = Callable[..., ApiProcess]

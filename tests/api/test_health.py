@@ -4,11 +4,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.api.conftest import StartApi
-from tests.waiting import wait_until
 
 from driftline.api.app import ApiConfig, create_app
 from driftline.errors import ModelError
+from tests.api.conftest import StartApi
+from tests.waiting import wait_until
 
 
 def not_ready_reason(response: httpx.Response) -> str:

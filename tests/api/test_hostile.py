@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.api.api_process import EXAMPLE, JSON_TYPE, ApiProcess, code_of, status_of
 
 from driftline.contract.examples import refused_bodies
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import PROBLEMS
+from tests.api.api_process import EXAMPLE, JSON_TYPE, ApiProcess, code_of, status_of
 
 A, B = seed_schema().names
 LIMIT = 100_000  # as the fixture has it

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 import yaml
-from tests.api.api_process import EXAMPLE, JSON_TYPE, ApiProcess, status_of
 
 from driftline.contract.openapi import document, to_yaml
 from driftline.contract.package import seed_schema
+from tests.api.api_process import EXAMPLE, JSON_TYPE, ApiProcess, status_of
 
 GETS = ["/health", "/health/live", "/health/ready", "/metrics", "/docs", "/redoc", "/openapi.json"]
 

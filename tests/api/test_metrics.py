@@ -7,8 +7,6 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
-from tests.api.api_process import EXAMPLE, ApiProcess, parse_samples, status_of
-from tests.api.conftest import StartApi
 
 from driftline.api.config import ApiConfig
 from driftline.api.metrics import REFUSED
@@ -16,6 +14,8 @@ from driftline.api.observe import Observed
 from driftline.api.service import Service
 from driftline.contract.problems import PREDICT_CODES
 from driftline.scoring import load_package, seed_package
+from tests.api.api_process import EXAMPLE, ApiProcess, parse_samples, status_of
+from tests.api.conftest import StartApi
 
 
 def predict_on_a_new_connection(api: ApiProcess, body: bytes = EXAMPLE) -> int:

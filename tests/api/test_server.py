@@ -7,13 +7,14 @@ import socket
 from pathlib import Path
 
 import pytest
+
+from driftline.api.config import ApiConfig
+from driftline.api.server import serve
+from driftline.errors import ModelError, OutboxUnavailableError, PortError
+from driftline.ports import claim
 from tests.api.api_process import EXAMPLE, ApiProcess, code_of, is_whole, status_of
 from tests.api.conftest import StartApi
 from tests.waiting import WaitUntil
-
-from driftline.api.config import ApiConfig
-from driftline.api.server import PortError, claim, serve
-from driftline.errors import ModelError, OutboxUnavailableError
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(EXAMPLE)
 
@@ -56,7 +57,7 @@ def test_a_host_that_is_not_ours_is_an_error(host: str, free_port: int) -> None:
 
 
 def test_a_name_is_served_by_its_address(free_port: int) -> None:
-    assert claim("localhost", free_port) == "127.0.0.1"
+    assert claim("localhost", free_port).host == "127.0.0.1"
 
 
 def test_a_wrong_model_is_an_error_before_any_process_is_started(tmp_path: Path, free_port: int) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.waiting import wait_until
 
 from driftline.cli.main import main
+from tests.waiting import wait_until
 
 PROGRAM = Path(sys.executable).parent / "driftline"
 

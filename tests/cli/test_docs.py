@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Command, commands
 
 from driftline.cli.exits import MEANING, Exit
 from driftline.settings import ENV_PREFIX, Settings
+from tests.cli.commands import Command, commands
 
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS = (DOCS / "settings.md").read_text(encoding="utf-8")

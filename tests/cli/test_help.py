@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Command, commands
-from tests.cli.conftest import Run
 
 from driftline import __version__
+from tests.cli.commands import Command, commands
+from tests.cli.conftest import Run
 
 ALL = commands()
 WITH_SETTINGS = [command for command in ALL if "--data" in command.options]
@@ -127,5 +127,7 @@ def test_a_data_folder_that_cannot_be_is_exit_code_3(run: Run, tmp_path: Path, c
     (tmp_path / "file").touch()
     finished = run(command, "--data", "file")
     assert finished.returncode == 3
-    assert re.fullmatch(r"driftline: cannot use .*file.*: Not a directory \(\w+\)", finished.stderr.splitlines()[-1])
+    assert re.fullmatch(
+        r"driftline: cannot (?:use|make) .*file.*: Not a directory \(\w+\)", finished.stderr.splitlines()[-1]
+    )
     assert "Traceback" not in finished.stderr

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import Run, Up
 from tests.cli.test_up import logged_ids, predict
 from tests.waiting import wait_until

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import Run
 from tests.report.events import SD, at, events, traffic, write_log
 

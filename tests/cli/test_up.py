@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import Run, StartUp, Up
 from tests.redis_server import StartRedis
 from tests.waiting import find_free_port, wait_until

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.eventlog.lines import PRODUCER, append, check_whole, content, line, open_log, segments
-from tests.processes import Script
 
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import LogWriter
+from tests.eventlog.lines import PRODUCER, append, check_whole, content, line, open_log, segments
+from tests.processes import Script
 
 SEGMENT_MAX_BYTES = 2_000
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.eventlog.lines import PRODUCER, append, check_whole, content, open_log, segments
-from tests.small_disk import CAPTURE_BYTES, KINDS, SmallDisk, small_disk
 
 from driftline.errors import LogUnavailableError
 from driftline.eventlog.writer import LogWriter
+from tests.eventlog.lines import PRODUCER, append, check_whole, content, open_log, segments
+from tests.small_disk import CAPTURE_BYTES, KINDS, SmallDisk, small_disk
 
 
 @pytest.fixture(params=KINDS)

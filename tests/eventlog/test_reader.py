@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.eventlog.lines import PRODUCER, START, append, join, line, open_log, segments
-from tests.processes import Script
 
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog import writer as writer_module
 from driftline.eventlog.reader import LineId, LogReader
 from driftline.eventlog.store import FILE_NAME, Block, Gap, LogStore
 from driftline.eventlog.writer import LogWriter
+from tests.eventlog.lines import PRODUCER, START, append, join, line, open_log, segments
+from tests.processes import Script
 
 # No newline in them; a carriage return is none.
 LINES = st.lists(st.binary(min_size=1, max_size=30).map(lambda line: line.replace(b"\n", b"\r")), max_size=6)

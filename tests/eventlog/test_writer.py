@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.eventlog.lines import PRODUCER, append, check_whole, content, join, line, open_log, segments
-from tests.processes import Script
 
 from driftline.errors import LogDamagedError, LogUnavailableError
 from driftline.eventlog.store import FILE_NAME, Gap, Tombstone
 from driftline.eventlog.writer import LINK_NAME, LogWriter
+from tests.eventlog.lines import PRODUCER, append, check_whole, content, join, line, open_log, segments
+from tests.processes import Script
 
 
 def picture(log_dir: Path) -> dict[str, str]:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.waiting import find_free_port, wait_until
 
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.writer import LogWriter
+from tests.waiting import find_free_port, wait_until
 
 LOADTEST = Path(__file__).resolve().parents[2] / "loadtest"
 QUICK = ("-u", "20", "-r", "20", "-t", "2s", "--log-wait", "5")

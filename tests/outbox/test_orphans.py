@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.outbox.conftest import MakeOutbox
-from tests.outbox.segments_on_disk import append
-from tests.processes import Script
 
 from driftline.outbox.orphans import Orphan, adopt_orphans
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts, segment_name
+from tests.outbox.conftest import MakeOutbox
+from tests.outbox.segments_on_disk import append
+from tests.processes import Script
 
 ADOPTER = """
 import sys

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.outbox.conftest import MakeOutbox
-from tests.processes import Script
-from tests.small_disk import CAPTURE_BYTES, KINDS, Kind, SmallDisk, small_disk
 
 from driftline.durable import lock_directory
 from driftline.errors import OutboxError, OutboxFullError, OutboxUnavailableError
@@ -18,6 +15,9 @@ from driftline.outbox.reader import OutboxReader
 from driftline.outbox.record import HEADER_BYTES, PAYLOAD_MAX_BYTES
 from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts
+from tests.outbox.conftest import MakeOutbox
+from tests.processes import Script
+from tests.small_disk import CAPTURE_BYTES, KINDS, Kind, SmallDisk, small_disk
 
 
 def events(outbox_root: OutboxRoot, producer: str) -> list[bytes]:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.outbox.conftest import MakeOutbox
-from tests.outbox.segments_on_disk import append, flip, overwrite, places
 
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import TOMBSTONE, Chunk, OutboxReader
 from driftline.outbox.record import HEADER_BYTES, MAGIC, encode
 from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts, segment_name
+from tests.outbox.conftest import MakeOutbox
+from tests.outbox.segments_on_disk import append, flip, overwrite, places
 
 
 def event(seq: int) -> bytes:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.outbox.segments_on_disk import append
-from tests.waiting import wait_until
 
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.record import encode
 from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts, segment_name
+from tests.outbox.segments_on_disk import append
+from tests.waiting import wait_until
 
 
 class Overtaken(OutboxReader):

@@ -6,13 +6,13 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.outbox.segments_on_disk import Place, append, overwrite
 
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import TOMBSTONE, OutboxReader
 from driftline.outbox.record import encode
 from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts, segment_name
+from tests.outbox.segments_on_disk import Place, append, overwrite
 
 EVENTS = st.text(alphabet='{"a":1,é€𝄞}', min_size=1, max_size=120).map(str.encode)
 CHUNKS = st.tuples(st.integers(1, 12), st.sampled_from([1, 30, 64, 200, 1 << 16]))

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.processes import Script
 
 from driftline.errors import OutboxUnavailableError
 from driftline.outbox.root import OutboxRoot
+from tests.processes import Script
 
 A, B, C = (letter * 32 for letter in "abc")
 

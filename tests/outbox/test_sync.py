@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.outbox.conftest import MakeOutbox
-from tests.waiting import eventually
 
 from driftline.durable import lock_directory, sync_content
 from driftline.errors import OutboxUnavailableError
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
+from tests.outbox.conftest import MakeOutbox
+from tests.waiting import eventually
 
 
 class Disk:

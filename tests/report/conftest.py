@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.report.events import SD, MakeLog, traffic, write_log
 
 from driftline.eventlog.reader import LogReader
 from driftline.report.reading import read_windows
 from driftline.report.report import make_report
 from driftline.report.result import DriftReport
 from driftline.report.selection import Selection
+from tests.report.events import SD, MakeLog, traffic, write_log
 
 
 @pytest.fixture

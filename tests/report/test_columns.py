@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.report.events import MakeLog, event
 
 from driftline.errors import ReportError
 from driftline.report.columns import Column, columns_of
 from driftline.report.reading import read_windows
 from driftline.report.selection import Selection
 from driftline.report.windows import Prediction, Window, Windows
+from tests.report.events import MakeLog, event
 
 Values = list[Any]
 

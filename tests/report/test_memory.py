@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.report.events import at, event
-
 from driftline.eventlog.writer import LogWriter
+from tests.report.events import at, event
 
 BATCH_ROWS = 3_000
 MEASURE = """

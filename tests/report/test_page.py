@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
-from tests.report.events import MakeLog, event, traffic
 
 from driftline.errors import ReportError
 from driftline.report.page import render_page
@@ -16,6 +15,7 @@ from driftline.report.reading import read_windows
 from driftline.report.report import make_report
 from driftline.report.result import DriftReport
 from driftline.report.selection import Selection
+from tests.report.events import MakeLog, event, traffic
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (

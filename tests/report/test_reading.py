@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.report.events import MakeLog, at, event, events
 
 from driftline.errors import NotEnoughRowsError, ReportError
 from driftline.report.reading import read_windows, share
 from driftline.report.selection import Selection, TimeRange
 from driftline.report.windows import Window
+from tests.report.events import MakeLog, at, event, events
 
 
 class Lines:

@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.report.events import MakeLog, at, event, events
 
 from driftline.errors import NotEnoughRowsError, ReferenceFileError
 from driftline.eventlog.reader import LogReader
 from driftline.report.reading import read_windows
 from driftline.report.selection import Selection, TimeRange
 from driftline.report.windows import Prediction, Windows
+from tests.report.events import MakeLog, at, event, events
 
 Rows = list[dict[str, Any]]
 ROWS: Rows = [

@@ -6,7 +6,6 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # has no stubs
 import pytest
-from tests.report.events import MakeLog, event, traffic
 
 from driftline import __version__
 from driftline.errors import ReportError
@@ -14,6 +13,7 @@ from driftline.report.reading import read_windows
 from driftline.report.report import make_report
 from driftline.report.result import DriftReport, describe
 from driftline.report.selection import Selection, TimeRange
+from tests.report.events import MakeLog, event, traffic
 
 SHAPE = {
     "type": "object",

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.report.events import at
 
 from driftline.errors import ReportError
 from driftline.report.selection import DRAWN_ROWS, ROWS, Selection, TimeRange
+from tests.report.events import at
 
 ends = st.none() | st.integers(0, 20).map(at)
 

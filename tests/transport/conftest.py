@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.redis_server import StartRedis
 from tests.transport.world import World
 

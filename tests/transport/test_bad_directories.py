@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.transport.world import World
-from tests.waiting import eventually
 
 from driftline.outbox.segments import segment_firsts, segment_name
+from tests.transport.world import World
+from tests.waiting import eventually
 
 
 def put_a_strange_file(directory: Path) -> None:

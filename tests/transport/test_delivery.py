@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.transport.world import World, run
-from tests.waiting import eventually
 
 from driftline.errors import LogMismatchError
 from driftline.eventlog.writer import LogWriter
 from driftline.outbox.segments import segment_firsts, segment_name
+from tests.transport.world import World, run
+from tests.waiting import eventually
 
 
 def test_every_event_is_logged_once_in_order_and_a_clean_stop_leaves_no_outbox(world: World) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.transport.world import World
-from tests.waiting import eventually
 
 from driftline.outbox.orphans import adopt_orphans
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts
 from driftline.transport.lane import Lane, Pace
+from tests.transport.world import World
+from tests.waiting import eventually
 
 PACE = Pace(window_batches=4, batch_events=2, batch_bytes=1000)
 

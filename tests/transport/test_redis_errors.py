@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 import redis.exceptions
 from redis.asyncio.connection import Connection
-from tests.redis_server import RedisServer, StartRedis
-from tests.waiting import find_free_port
 
 from driftline.errors import BrokerError
 from driftline.transport.batch import Batch
 from driftline.transport.redis import STREAM, Acknowledgements, RedisSender, connect
+from tests.redis_server import RedisServer, StartRedis
+from tests.waiting import find_free_port
 
 PRODUCER = "a" * 32
 BATCH = Batch.of("log", PRODUCER, 0, 0, [b"{}"])

@@ -7,9 +7,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.redis_server import RedisServer
-from tests.waiting import eventually
-
 from driftline.errors import LogNotFoundError
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.writer import LogWriter
@@ -22,6 +19,8 @@ from driftline.transport.relay import Relay
 from driftline.transport.sender import Sender
 from driftline.worker.main import make_receiver
 from driftline.worker.scribe import Scribe
+from tests.redis_server import RedisServer
+from tests.waiting import eventually
 
 Transport = Literal["local", "redis"]
 

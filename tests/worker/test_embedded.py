@@ -5,10 +5,10 @@ import errno
 from pathlib import Path
 
 import pytest
-from tests.transport.world import World
-from tests.waiting import eventually
 
 from driftline.outbox.root import OutboxRoot
+from tests.transport.world import World
+from tests.waiting import eventually
 
 
 def test_a_disk_too_full_to_say_which_log_is_obeyed_is_waited_for(

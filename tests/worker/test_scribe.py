@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
+
+from driftline.errors import LogDamagedError, LogUnavailableError
+from driftline.eventlog.store import LogStore
+from driftline.eventlog.writer import LogWriter
+from driftline.transport.batch import Batch
+from driftline.worker.scribe import Scribe
 from tests.eventlog.lines import PRODUCER, check_whole, line, open_log, segments
 from tests.small_disk import CAPTURE_BYTES, KINDS, SmallDisk, small_disk
 from tests.transport.world import World
 from tests.waiting import eventually
-
-from driftline.errors import LogDamagedError
-from driftline.eventlog.writer import LogWriter
-from driftline.transport.batch import Batch
-from driftline.worker.scribe import Scribe
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -31,6 +32,13 @@ def batch(first: int, stop: int, *, base: int = 0, size: int = 0, damaged: int |
 
 def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test need not wait as long between two attempts as a disk may take to recover."""
+    monkeypatch.setattr("driftline.worker.scribe._RETRY_S", 0.02)
+    monkeypatch.setattr("driftline.worker.scribe._STANDBY_POLL_S", 0.02)
 
 
 @pytest.fixture(params=KINDS)
@@ -150,6 +158,31 @@ def test_a_log_that_is_found_damaged_after_a_failure_is_given_up_with_an_error(t
 
     run(story)
     assert segments(tmp_path)[0].stat().st_size == 10
+
+
+def test_a_disk_that_refuses_at_the_start_is_waited_for_and_nobody_takes_the_log_for_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault: the record of a log that is there cannot be written. Asked to stop, there is nothing to finish."""
+    open_log(tmp_path).close()
+
+    def refuse(store: LogStore) -> None:
+        raise LogUnavailableError("database or disk is full")
+
+    monkeypatch.setattr(LogStore, "settle", refuse)
+
+    async def story() -> None:
+        scribe = Scribe(LogWriter(tmp_path))
+        opening = asyncio.create_task(scribe.open())
+        await eventually(lambda: scribe.reason == "database or disk is full")
+        assert not scribe.opened
+        monkeypatch.undo()
+        await opening
+        assert scribe.opened
+        assert not scribe.reason
+        await scribe.close()
+
+    run(story)
 
 
 def test_a_standby_says_so_and_takes_over_when_the_other_is_gone(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from functools import partial
 from typing import Final
 
@@ -17,9 +16,9 @@ from granian.log import LogLevels
 from driftline.api.app import create_app
 from driftline.api.config import ApiConfig
 from driftline.api.metrics import forget_dead_processes
-from driftline.api.service import Service
-from driftline.errors import DriftlineError
+from driftline.api.service import Service, make_sender
 from driftline.outbox.root import OutboxRoot
+from driftline.ports import claim
 from driftline.scoring import load_package, seed_package
 from driftline.supervisor import follow_parent
 from driftline.telemetry import GRANIAN_LOGGING, configure_logging
@@ -30,12 +29,6 @@ HEADERS_MAX_BYTES: Final = 64 * 1024
 HEADERS_TIMEOUT_S: Final = 10
 DRAIN_S: Final = 1.0
 KILL_AFTER_S: Final = 8
-
-
-class PortError(DriftlineError):
-    """The address cannot be listened on."""
-
-    code = "port_unavailable"
 
 
 def serve(config: ApiConfig, host: str, port: int, processes: int) -> int:
@@ -49,13 +42,15 @@ def serve(config: ApiConfig, host: str, port: int, processes: int) -> int:
 
     Raises:
         ModelError: The model package is wrong.
+        BrokerError: The broker's URL is not one of Redis.
         OutboxUnavailableError: The directory of the outboxes cannot be made.
         PortError: Nobody can listen on that address and port, or somebody does already.
     """
     # What would fail in each process fails here, once, before any is started.
     load_package(config.model or seed_package())
     OutboxRoot(config.outbox_dir).create()
-    address = claim(host, port)
+    make_sender(config)
+    address = claim(host, port).host
     server = Granian(
         "driftline",
         address=address,
@@ -117,25 +112,3 @@ def stop_in_two_steps(service: Service) -> None:
             draining.append(loop.create_task(drain(), name="drain"))
 
     loop.add_signal_handler(signal.SIGTERM, on_sigterm)
-
-
-def claim(host: str, port: int) -> str:
-    """Returns the numeric address of a host, IPv4 if it has one, provided that nobody listens there.
-
-    Granian's sockets share a port with whoever else asks to (``SO_REUSEPORT``), so that two servers would each get
-    some of the requests, without a word.
-
-    Raises:
-        PortError: See :func:`serve`.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        # localhost may be ::1 first, which is not what people type who type 127.0.0.1
-        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
-        with socket.socket(family, kind, protocol) as listener:
-            # As a server does: connections of one that has just stopped are no hindrance.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-    except OSError as error:
-        raise PortError(f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return str(address[0])

@@ -16,12 +16,25 @@ from driftline.outbox.outbox import Outbox
 from driftline.outbox.root import OutboxRoot
 from driftline.scoring import Model
 from driftline.transport.local import LocalSender
-from driftline.transport.redis import RedisSender
 from driftline.transport.relay import Relay
+from driftline.transport.sender import Sender
 
 log = structlog.get_logger()
 
 _DRAIN_POLL_S: Final = 0.02
+
+
+def make_sender(config: ApiConfig) -> Sender:
+    """Returns what brings batches towards the log: through Redis, or not at all where the worker reads the outboxes.
+
+    Raises:
+        BrokerError: The broker's URL is not one of Redis.
+    """
+    if config.broker_url is None:
+        return LocalSender(config.log_dir)
+    from driftline.transport.redis import RedisSender  # noqa: PLC0415 (a third of a second that embedded saves)
+
+    return RedisSender(config.broker_url, config.broker_timeout_s)
 
 
 class Service:
@@ -62,8 +75,8 @@ class Service:
             max_bytes=config.outbox_max_bytes,
             sync=config.outbox_sync,
         )
-        redis = RedisSender(config.broker_url, config.broker_timeout_s) if config.broker_url else None
-        relay = Relay(root, outbox, redis or LocalSender(config.log_dir))
+        sender = make_sender(config)
+        relay = Relay(root, outbox, sender)
         relaying = asyncio.create_task(relay.run(), name="relay")
         self.predict = Predictor(
             self._schema,
@@ -81,8 +94,7 @@ class Service:
             await relay.stop(config.flush_s)
             await relaying
             await outbox.close()
-            if redis is not None:
-                await redis.close()
+            await sender.close()
             log.info("api.stopped")
 
     def stop_soon(self) -> None:

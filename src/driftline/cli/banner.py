@@ -41,7 +41,7 @@ def banner(settings: "Settings", port: int) -> str:
 
 def next_lines(settings: "Settings", api: str, log: Path) -> list[str]:
     """Shell lines from a first prediction to a drift report."""
-    from driftline.scoring import load_package, seed_package  # noqa: PLC0415 - loads numpy; the children start first
+    from driftline.scoring import load_package, seed_package  # noqa: PLC0415 - the children start first
 
     schema, _ = load_package(settings.model or seed_package())
     example = json.dumps({feature.name: feature.example for feature in schema.features}).replace('"', '\\"')
@@ -49,9 +49,10 @@ def next_lines(settings: "Settings", api: str, log: Path) -> list[str]:
         f'curl -X POST "{api}/predict" -H "Content-Type: application/json" -d "{example}"',
         f"tail -n 1 {log}",
     ]
-    if Path("Makefile").exists() and Path("loadtest").is_dir():
-        lines.append("make load" if api.endswith("localhost:8000") else f'make load ARGS="--host {api}"')
     data = "" if settings.data == Path("data") else f" --data {settings.data}"
+    if Path("Makefile").exists() and Path("loadtest").is_dir():
+        host = "" if api.endswith("localhost:8000") else f" --host {api}"
+        lines.append(f'make load ARGS="{(host + data).strip()}"' if host or data else "make load")
     return [*lines, f"{_program()} report{data} --open"]
 
 

@@ -20,7 +20,7 @@ MEANING = {
     Exit.OK: "done",
     Exit.NO: 'the answer is "no"',
     Exit.USAGE: "a wrong option or setting",
-    Exit.CANNOT: "cannot be done: no log, port taken, broker refused, extra missing",
+    Exit.CANNOT: "cannot be done: no log, port taken, disk refused, extra missing",
 }
 
 

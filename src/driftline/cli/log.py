@@ -1,7 +1,8 @@
 """``driftline log``: what a log says of itself, and putting a new one in the place of one that is lost."""
 
 import json
-from typing import Annotated
+import re
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -45,16 +46,25 @@ def replace(log_id: OldLog, *, data: Data = None) -> None:
     """
     settings = read_settings(data=data)
     from driftline.eventlog.writer import LogWriter  # noqa: PLC0415 - see read_settings
+    from driftline.outbox.root import OutboxRoot  # noqa: PLC0415
 
+    if not re.fullmatch("[0-9a-f]{32}", log_id):
+        raise typer.BadParameter(f"{log_id!r} is not the id of a log: 32 hexadecimal digits, as in outbox/log-id")
+    obeyed = OutboxRoot(settings.outbox_dir).log_id()
+    if obeyed not in {None, log_id}:
+        _refuse(f"the outboxes in {settings.outbox_dir} obey log {obeyed}, not that one")
     writer = LogWriter(settings.log_dir)
     if not writer.try_open():
-        typer.echo(f"driftline: a worker has {settings.log_dir}; stop it first (log_locked)", err=True)
-        raise typer.Exit(Exit.CANNOT)
+        _refuse(f"a worker has {settings.log_dir}; stop it first")
     try:
         if log_id == writer.log_id:
-            typer.echo("driftline: this is that log itself (log_mismatch)", err=True)
-            raise typer.Exit(Exit.CANNOT)
+            _refuse(f"the log in {settings.log_dir} is that one itself")
         writer.replace(log_id)
         typer.echo(f"log {writer.log_id} replaces {log_id}; start the worker and the outboxes will follow")
     finally:
         writer.close()
+
+
+def _refuse(why: str) -> NoReturn:
+    typer.echo(f"driftline: {why} (log_mismatch)", err=True)
+    raise typer.Exit(Exit.CANNOT)

@@ -13,11 +13,14 @@ def main() -> NoReturn:
         sys.exit(3)
     # What this imports does not exist on Windows, so the line above must come first.
     from driftline.cli.app import app  # noqa: PLC0415
-    from driftline.cli.exits import complain, exit_of  # noqa: PLC0415
+    from driftline.cli.exits import Exit, complain, exit_of  # noqa: PLC0415
 
     try:
         app(prog_name="driftline")
     except DriftlineError as error:
         complain(error)
         sys.exit(exit_of(error))
+    except OSError as error:  # a folder that is none, a disk that refuses: nothing that a traceback would explain
+        print(f"driftline: {error}", file=sys.stderr)  # noqa: T201 - as above
+        sys.exit(Exit.CANNOT)
     sys.exit(0)

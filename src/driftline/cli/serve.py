@@ -1,13 +1,15 @@
 """``driftline serve``: the HTTP API."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from driftline.cli.exits import epilog
 from driftline.cli.options import Broker, Data, Host, LogFormat, Model, Parent, Port, Processes, read_settings
-from driftline.cli.ports import resolve_port
 from driftline.errors import OutboxUnavailableError
+from driftline.ports import claim
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
@@ -53,9 +55,9 @@ def run(settings: "Settings", parent: int | None) -> int:
     if parent is not None:
         follow_parent(parent)
     configure_logging(settings.log_format)
-    port = resolve_port(settings.host, settings.port)
+    port = claim(settings.host, settings.port).port
     try:
-        use_multiprocess_metrics(settings.run_dir / "metrics-api")
+        use_multiprocess_metrics(_metrics_directory(settings.run_dir))
     except OSError as error:
         raise OutboxUnavailableError(f"cannot use the data folder {settings.data}: {error.strerror}") from error
 
@@ -77,3 +79,12 @@ def run(settings: "Settings", parent: int | None) -> int:
         log_format=settings.log_format,
     )
     return serve_api(config, settings.host, port, settings.processes)
+
+
+def _metrics_directory(run_dir: Path) -> Path:
+    """Where the processes share their counters: in memory, where there is such a place.
+
+    They are memory-mapped files, and a mapped page that a full disk has no room for is a SIGBUS.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 (a directory of this user's own is made in it)
+    return memory / f"driftline-{os.getuid()}" if os.access(memory, os.W_OK) else run_dir / "metrics-api"

@@ -23,7 +23,7 @@ from driftline.cli.options import (
     Processes,
     read_settings,
 )
-from driftline.cli.ports import check_port, resolve_port
+from driftline.ports import claim
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
@@ -69,8 +69,7 @@ def up(
         model=model,
         log_format=log_format,
     )
-    check_port(settings.host, settings.port)
-    port = resolve_port(settings.host, settings.port)
+    port = claim(settings.host, settings.port).port
 
     from driftline.supervisor import Supervisor  # noqa: PLC0415 - see read_settings
 

@@ -5,6 +5,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal
 
 import structlog
@@ -142,9 +143,11 @@ class Outbox:
         probe = self.root.path / f".probe-{os.getpid()}"
         try:
             probe.write_bytes(b"\0" * 4096)
-            probe.unlink(missing_ok=True)  # a process in another container may have the same pid
         except OSError as error:
             raise OutboxUnavailableError(f"the outbox cannot be written: {error.strerror}") from error
+        finally:
+            with suppress(OSError):
+                probe.unlink()
         self._probed_at = now
 
     def release(self, committed: int) -> None:

@@ -54,7 +54,7 @@ class OutboxRoot:
         """Returns the producer ids that have a directory, in no order that means anything."""
         try:
             return [name for name in os.listdir(self.path) if _PRODUCER.fullmatch(name)]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def create_producer(self, producer: str, first_segment: str) -> tuple[int, int]:

@@ -52,6 +52,10 @@ class LocalSender:
     async def withdraw(self, producer: str) -> None:
         """Does nothing: nothing was sent."""
 
+    async def close(self) -> None:
+        """Closes the log's record."""
+        self._forget()
+
     def _opened(self) -> LogStore:
         try:
             inode = self._path.stat().st_ino

@@ -90,9 +90,14 @@ def connect(url: str, timeout_s: float) -> Redis:
         BrokerError: The URL is not one of Redis.
     """
     try:
-        return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, health_check_interval=15)
-    except ValueError as error:
+        client = Redis.from_url(
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, health_check_interval=15
+        )
+        # Opens nothing either, and refuses parameters that there are not.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    except (ValueError, TypeError) as error:
         raise BrokerError(f"the broker's URL is not one of Redis: {error}") from error
+    return client
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ class Relay:
         self._lanes: dict[str, Lane] = {}
         self._obeyed: str | None = None
         self._epoch = ""
-        self._away = False
+        self._away = ""
         self._stop_at: float | None = None
         self._stopped = asyncio.Event()
         self._polled_at = self._surveyed_at = -_SURVEY_S
@@ -128,7 +128,7 @@ class Relay:
         asked = self._obeyed
         poll = await self._sender.poll(asked, list(self._lanes))
         if self._away:
-            self._away = False
+            self._away = ""
             log.info("relay.resumed")
         if poll.epoch != self._epoch:
             self._epoch = poll.epoch
@@ -197,9 +197,9 @@ class Relay:
             lane.restart()
 
     def _interrupted(self, error: BrokerError | OSError) -> None:
-        if not self._away:
-            self._away = True
-            log.warning("relay.interrupted", error=str(error))
+        if str(error) != self._away:
+            self._away = str(error)
+            log.warning("relay.interrupted", error=self._away)
         self._restart()
 
     def _done(self) -> bool:

@@ -68,3 +68,6 @@ class Sender(Protocol):
         Raises:
             BrokerError: The other end cannot be reached.
         """
+
+    async def close(self) -> None:
+        """Gives up connections and files."""

@@ -72,14 +72,16 @@ async def run_worker(
         BrokerError: The broker's URL is not one.
         WorkerError: The port for metrics is taken.
     """
-    scribe = Scribe(LogWriter(log_dir, segment_max_bytes=segment_max_bytes, segment_max_age_s=segment_max_age_s))
-    receiver = make_receiver(outbox_root, broker_url, broker_timeout_s)
-    health = None if metrics_port is None else HealthServer(metrics_host, metrics_port, lambda: scribe.reason)
-    task = asyncio.create_task(_work(scribe, receiver))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stopping.set)
+    scribe = Scribe(LogWriter(log_dir, segment_max_bytes=segment_max_bytes, segment_max_age_s=segment_max_age_s))
+    if broker_url is not None:
+        scribe.broker_away("not reached yet")
+    receiver = make_receiver(outbox_root, broker_url, broker_timeout_s)
+    health = None if metrics_port is None else HealthServer(metrics_host, metrics_port, lambda: scribe.reason)
+    task = asyncio.create_task(_work(scribe, receiver))
     try:
         await _first(task, stopping)
         if not task.done():

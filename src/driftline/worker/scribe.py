@@ -20,6 +20,11 @@ COMMITTED = Counter("driftline_events_committed_total", "Events that are durably
 LOG_BYTES = Gauge("driftline_log_bytes", "Committed bytes of the log.")
 FAILURES = Counter("driftline_log_failures_total", "Appends and commits that failed.")
 
+# Made at once: an alarm on the rise of a counter does not see one that is born with its first count.
+for _reason in ("seen", "early", "gap", "damaged", "malformed"):
+    REFUSED.labels(_reason)
+
+_HOPELESS = (FileExistsError, NotADirectoryError, PermissionError)
 _RETRY_S = 0.5
 _STANDBY_POLL_S = 0.5
 
@@ -42,21 +47,21 @@ class Scribe:
         self.life = uuid.uuid4().hex
         self._stage = "starting"
         self._trouble = ""
-        self._reachable = True
+        self._broker = ""
 
     @property
     def reason(self) -> str:
         """Why nothing is being taken now; empty while it is."""
-        return self._stage or self._trouble or ("" if self._reachable else "the broker is away")
+        return self._trouble or self._stage or self._broker
 
     @property
     def opened(self) -> bool:
         """Whether this worker has the log."""
-        return bool(self._writer.log_id)
+        return not self._stage
 
-    def reachable(self, reachable: bool) -> None:
-        """Is told by the receiver whether what it receives from can be reached."""
-        self._reachable = reachable
+    def broker_away(self, why: str) -> None:
+        """Is told by the receiver why what it receives from cannot be reached; an empty string if it can."""
+        self._broker = f"the broker is away: {why}" if why else ""
 
     @property
     def log_id(self) -> str:
@@ -74,20 +79,33 @@ class Scribe:
         return self._writer.committed
 
     async def open(self) -> None:
-        """Takes the log; waits as a standby while another worker has it.
+        """Takes the log; waits as a standby while another worker has it, and while the disk is full or failing.
 
         Raises:
-            LogError: The log is damaged, or the disk refuses.
+            LogDamagedError: The log is damaged.
+            LogUnavailableError: Its directory cannot be one, or is not ours to write.
         """
         waiting = False
-        while not await asyncio.to_thread(self._writer.try_open):
-            if not waiting:
+        while not await self._try_open():
+            if not waiting and not self._trouble:
                 waiting, self._stage = True, "standby: another worker has the log"
                 log.info("worker.standby", log_dir=str(self._writer.log_dir))
             await asyncio.sleep(_STANDBY_POLL_S)
         self._stage = ""
         LOG_BYTES.set(self._writer.size_bytes)
         log.info("log.opened", log=self.log_id, rows=self._writer.rows)
+
+    async def _try_open(self) -> bool:
+        try:
+            opened = await asyncio.to_thread(self._writer.try_open)
+        except LogUnavailableError as error:
+            if isinstance(error.__cause__, _HOPELESS):
+                raise
+            FAILURES.inc()  # a full disk at the start is waited for, as one later on is
+            self._unavailable(error)
+            return False
+        self._trouble = ""
+        return opened
 
     async def take(self, batches: Sequence[Batch]) -> None:
         """Commits what these batches bring; afterwards :attr:`committed` says how far each producer is.

@@ -109,7 +109,7 @@ class StreamReceiver:
         self._acknowledgements: Acknowledgements | None = None
         self._run_id = ""
         self._unpublished = False
-        self._away = False
+        self._away = ""
 
     async def run(self, scribe: Scribe) -> None:
         """Works until :meth:`stop`; Redis may come and go.
@@ -119,7 +119,6 @@ class StreamReceiver:
         """
         self._scribe = scribe
         self._acknowledgements = Acknowledgements(self._redis, scribe.log_id, scribe.life, scribe.predecessors)
-        scribe.reachable(False)
         try:
             while not self._stop.is_set() and self._failed is None:
                 try:
@@ -190,9 +189,9 @@ class StreamReceiver:
             self._subscriber.last_id = _FIRST
         self._run_id = run_id
         if self._away:
-            self._away = False
+            self._away = ""
             log.info("broker.reached")
-        scribe.reachable(True)
+        scribe.broker_away("")
 
     async def _look(self) -> tuple[str, tuple[int, int]]:
         """Returns the server's run id, and the last id that its stream has given."""
@@ -207,10 +206,10 @@ class StreamReceiver:
             return str(server["run_id"]), _number(stream["last-generated-id"].decode())
 
     async def _lost(self, scribe: Scribe, error: BrokerError) -> None:
-        if not self._away:
-            self._away = True
+        if error.message != self._away:  # such as a password that is wrong since it came back
+            self._away = error.message
             log.warning("broker.lost", error=error.message)
-        scribe.reachable(False)
+        scribe.broker_away(error.message)
         if self._subscriber.running:  # FastStream would go on trying, at once after some errors, after 5 s after others
             await self._broker.stop()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from driftline.durable import lock_directory, sync_content, sync_directory
+from driftline.durable import lock_directory, make_directory, sync_content, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Commit, Gap, LogStore, Tombstone
 
@@ -77,8 +77,7 @@ class LogWriter:
             LogUnavailableError: The disk refuses.
         """
         try:
-            (self.log_dir / SEGMENTS).mkdir(parents=True, exist_ok=True)
-            sync_directory(self.log_dir.parent)
+            make_directory(self.log_dir / SEGMENTS)
             self._lock_fd = lock_directory(self.log_dir)
         except OSError as error:
             raise LogUnavailableError(f"cannot use {self.log_dir}: {error.strerror}") from error

@@ -1,11 +1,12 @@
 """What one SQLite transaction of the log records together: bytes committed, their checksum, each producer's seq."""
 
+import os
 import sqlite3
 import time
 import uuid
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -216,6 +217,25 @@ class LogStore:
             many("INSERT OR REPLACE INTO producers VALUES (?, ?)", commit.committed.items())
             many("INSERT INTO gaps VALUES (?, ?, ?)", commit.gaps)
             many("INSERT OR IGNORE INTO tombstones VALUES (?, ?)", commit.tombstones)
+
+    def sync_record(self) -> None:
+        """Makes what can be read now survive a power cut, before anything is deleted on the strength of it.
+
+        A writer that was killed between writing a commit and syncing it leaves one that can be read and may still go.
+        The database file itself is not opened for this: closing it again would take SQLite's own locks away.
+
+        Raises:
+            LogUnavailableError: The disk refuses.
+        """
+        self.log_id()  # the first read, which recovers what is in the write-ahead log
+        with _translated(self.path), suppress(FileNotFoundError):
+            fd = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            except OSError as error:
+                raise LogUnavailableError(f"{self.path}-wal cannot be synced: {error.strerror}") from error
+            finally:
+                os.close(fd)
 
     def settle(self) -> None:
         """Makes what can be read now the last word, before anything that it does not speak of is cut away.

@@ -109,11 +109,27 @@ class OutboxRoot:
         except FileNotFoundError:
             return None
 
+    def log_id_durably(self, known: str | None) -> str | None:
+        """Returns the same; an id other than the one known is made durable first.
+
+        Whoever wrote it may have died before its fsync, and a power cut would take away what others already act on.
+
+        Args:
+            known: What this method returned before.
+        """
+        log_id = self.log_id()
+        if log_id not in {None, known}:
+            sync_directory(self.path)
+        return log_id
+
     def obey(self, log_id: str) -> str:
         """Obeys a log if none is obeyed yet; when several processes do this at once, the first one wins.
 
         Returns:
             The log that is obeyed now.
+
+        Raises:
+            OSError: The file system refuses, or the file is there and empty.
         """
         final = self.path / "log-id"
         temporary = self.path / f".log-id.{uuid.uuid4().hex}"
@@ -124,7 +140,10 @@ class OutboxRoot:
         finally:
             temporary.unlink()
         sync_directory(self.path)
-        return self.log_id() or log_id
+        obeyed = self.log_id()
+        if obeyed is None:
+            raise OSError(errno.EIO, "there is no id in it", str(final))
+        return obeyed
 
     def obey_successor(self, log_id: str) -> None:
         """Obeys the log that declares itself the successor of the one obeyed until now."""

@@ -97,10 +97,15 @@ class Lane:
             return
         if committed > self.committed:
             self._window = self._pace.window_batches
+        if not self.retired:
+            self.owner.release(committed)  # first: if the disk refuses, it is tried again
         self.committed = committed
         self._progress_at = time.monotonic()
-        if not self.retired:
-            self.owner.release(committed)
+
+    def begin_anew(self) -> None:
+        """Forgets what is committed, too, because it was another log that said so."""
+        self.committed = 0
+        self.restart()
 
     def restart(self) -> None:
         """Forgets what was sent: it may be gone. Begins again from what is committed, with one batch."""

@@ -65,6 +65,7 @@ class LocalSender:
         if self._store is None or inode != self._inode:  # the log may have been replaced by another, or restored
             self._forget()
             self._store, self._inode = LogStore(self._path), inode
+            self._store.sync_record()
         return self._store
 
     def _forget(self) -> None:
@@ -131,5 +132,7 @@ class LocalOutboxes:
         reader.seek(max(base, committed))
         chunk = reader.read(self._batch_events, self._batch_bytes)
         if not chunk.events and base <= committed:
+            return None
+        if (reader.oldest() or 0) > chunk.first_seq:  # deleted while it was read: not damaged, and not to be told so
             return None
         return Batch.of(log_id, producer, base, chunk.first_seq, chunk.events)

@@ -102,7 +102,7 @@ class Relay:
 
     async def _survey(self) -> None:
         """Adopts orphans, lets go of a retired outbox, and measures."""
-        self._obeyed = self._root.log_id()
+        self._follow(self._root.log_id_durably(self._obeyed))
         for lane in list(self._lanes.values()):
             if lane.retired:
                 self._lanes.pop(lane.producer).close()
@@ -173,9 +173,15 @@ class Relay:
             if self._obeyed in info.predecessors:
                 log.info("log.succeeded", log=log_id, predecessor=self._obeyed)
                 self._root.obey_successor(log_id)
-                self._obeyed = log_id
-                self._restart()
+                self._follow(log_id)
                 return
+
+    def _follow(self, log_id: str | None) -> None:
+        """Forgets what another log has committed: this one may lack it."""
+        if self._obeyed is not None and log_id != self._obeyed:
+            for lane in self._lanes.values():
+                lane.begin_anew()
+        self._obeyed = log_id
 
     # -- ups and downs
 

@@ -32,6 +32,7 @@ class EmbeddedReceiver:
         self._outboxes = LocalOutboxes(root)
         self._stop_at: float | None = None
         self._checked_at = -_CHECK_S
+        self._obeyed: str | None = None
 
     async def run(self, scribe: Scribe) -> None:
         """Works until :meth:`stop`, and then until nothing is left, for five seconds at most.
@@ -72,7 +73,7 @@ class EmbeddedReceiver:
             return []
 
     def _be_obeyed(self, scribe: Scribe) -> None:
-        obeyed = self._root.log_id()
+        obeyed = self._root.log_id_durably(self._obeyed)
         if obeyed is None:
             obeyed = self._root.obey(scribe.log_id)
         elif obeyed in scribe.predecessors:
@@ -84,4 +85,4 @@ class EmbeddedReceiver:
                 f"the outboxes in {self._root.path} obey log {obeyed}, and this is log {scribe.log_id}. "
                 f"If that log is lost, say so with: driftline log replace {obeyed}"
             )
-        self._checked_at = time.monotonic()
+        self._obeyed, self._checked_at = obeyed, time.monotonic()

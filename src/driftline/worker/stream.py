@@ -178,8 +178,8 @@ class StreamReceiver:
         run_id, last_id = await self._look()
         known = run_id == self._run_id and not self._unpublished
         if not known or not await acknowledgements.complete(len(scribe.committed)):
-            await acknowledgements.publish(scribe.committed)
-            self._unpublished = False
+            self._unpublished = False  # first, so that a failure meanwhile is not forgotten
+            await self._publish_all(scribe, acknowledgements)
         await acknowledgements.announce()
         if not self._subscriber.running:
             async with broker_errors():
@@ -192,6 +192,13 @@ class StreamReceiver:
             self._away = ""
             log.info("broker.reached")
         scribe.broker_away("")
+
+    async def _publish_all(self, scribe: Scribe, acknowledgements: Acknowledgements) -> None:
+        try:
+            await acknowledgements.publish(scribe.committed)
+        except BrokerError:
+            self._unpublished = True
+            raise
 
     async def _look(self) -> tuple[str, tuple[int, int]]:
         """Returns the server's run id, and the last id that its stream has given."""

@@ -29,13 +29,17 @@ class ApiProcess:
         self.directory = directory
         self.port = find_free_port()
         self.log_file = directory / "server.log"
+        self._processes = processes
         spec = {"directory": str(directory), "port": self.port, "processes": processes, "config": config}
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen([sys.executable, str(SERVING), json.dumps(spec)], stderr=log)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
 
+    def _all_started(self) -> bool:
+        return self.answers() and self.log().count("api.started") >= self._processes
+
     def wait_until_up(self) -> None:
-        wait_until(lambda: self.answers() or self.process.poll() is not None, within_s=20)
+        wait_until(lambda: self._all_started() or self.process.poll() is not None, within_s=20)
         assert self.answers(), self.log()
 
     def answers(self) -> bool:

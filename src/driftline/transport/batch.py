@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from driftline.outbox.reader import TOMBSTONE
-
 SEPARATOR = b"\n"
 _SEQ_STOP = 1 << 63
 """Beyond what the log can record."""
@@ -57,4 +55,7 @@ class Batch:
 
     def has_tombstones(self) -> bool:
         """Whether one of the events is a tombstone."""
-        return TOMBSTONE in self.payload.split(SEPARATOR) if self.count else False
+        payload = self.payload
+        if not payload:
+            return self.count > 0
+        return payload.startswith(SEPARATOR) or payload.endswith(SEPARATOR) or 2 * SEPARATOR in payload

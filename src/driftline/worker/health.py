@@ -1,6 +1,5 @@
 """The worker's own small HTTP server: its metrics, whether it lives, whether it takes events."""
 
-import json
 import sys
 import threading
 from collections.abc import Callable
@@ -10,13 +9,13 @@ from typing import Any
 
 import structlog
 
+from driftline.contract.problems import PROBLEM_TYPE, problem
 from driftline.errors import WorkerError
 from driftline.telemetry import metrics_payload
 
 log = structlog.get_logger()
 
 _JSON = "application/json"
-_PROBLEM = "application/problem+json"
 _POLL_S = 0.1
 """How long a stop may have to wait to be noticed."""
 
@@ -98,14 +97,13 @@ class _Handler(BaseHTTPRequestHandler):
             reason = self.reason()
             if not reason:
                 return 200, _JSON, b'{"status":"ok"}'
-            return 503, _PROBLEM, _problem(503, "Not ready", "not_ready", reason)
-        return 404, _PROBLEM, _problem(404, "Not found", "not_found", "there is only /metrics and /health")
+            return _refusal("not_ready", reason)
+        return _refusal("not_found", "There is only /metrics and /health.")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
         log.debug("worker.request", request=format % args)
 
 
-def _problem(status: int, title: str, code: str, detail: str) -> bytes:
-    return json.dumps(
-        {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
-    ).encode()
+def _refusal(code: str, detail: str) -> tuple[int, str, bytes]:
+    answer = problem(code, detail)
+    return answer.status, PROBLEM_TYPE, answer.body

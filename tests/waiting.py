@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -36,6 +36,17 @@ async def eventually(condition: Callable[[], T], within_s: float = 10.0) -> T:
             return value
         await asyncio.sleep(PAUSE_S)
     raise AssertionError("unreachable")
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    """Cancels a task until it has ended.
+
+    Once may not be enough: redis-py sends with ``asyncio.wait_for``, and that of Python 3.11 swallows a cancellation
+    that comes in the same turn of the loop as the answer.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
 
 
 def find_free_port() -> int:

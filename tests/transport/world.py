@@ -20,7 +20,7 @@ from driftline.transport.sender import Sender
 from driftline.worker.main import make_receiver
 from driftline.worker.scribe import Scribe
 from tests.redis_server import RedisServer
-from tests.waiting import eventually
+from tests.waiting import cancelled, eventually
 
 Transport = Literal["local", "redis"]
 
@@ -54,8 +54,7 @@ class Api:
 
     async def crash(self) -> None:
         """Ends as kill -9 would: nothing is flushed, the kernel takes the locks away."""
-        self.task.cancel()
-        await asyncio.wait([self.task])
+        await cancelled(self.task)
         self.outbox._give_up()
         await self._close()
 
@@ -84,8 +83,7 @@ class Worker:
     async def crash(self) -> None:
         """Ends between two commits, without a word to anyone."""
         async with self.scribe._busy:
-            self.task.cancel()
-            await asyncio.wait([self.task])
+            await cancelled(self.task)
         await self.scribe.close()
 
 

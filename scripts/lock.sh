@@ -12,7 +12,9 @@ lock() {
 lock pyproject.toml --extra report --extra load --group dev -o requirements/dev.txt "$@"
 lock pyproject.toml --group dev -c requirements/dev.txt -o requirements/core.txt
 lock pyproject.toml --extra report -c requirements/dev.txt -o requirements/report.txt
+lock pyproject.toml --extra load -c requirements/dev.txt -o requirements/load.txt
 lock pyproject.toml -c requirements/dev.txt -o requirements/driftline.txt
+lock requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 lock requirements/uv.in -o requirements/uv.txt "$@"
 lock requirements/valkey.in -o requirements/valkey.txt "$@"
 grep -c == requirements/*.txt

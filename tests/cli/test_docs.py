@@ -35,7 +35,10 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 
 
 def test_variables_named_in_the_documentation_exist() -> None:
-    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {"DRIFTLINE_CONFIG"}
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {
+        "DRIFTLINE_CONFIG",
+        "DRIFTLINE_BROKER_FILE",
+    }
     named = {
         name
         for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]

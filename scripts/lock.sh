@@ -17,4 +17,5 @@ lock pyproject.toml -c requirements/dev.txt -o requirements/driftline.txt
 lock requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 lock requirements/uv.in -o requirements/uv.txt "$@"
 lock requirements/valkey.in -o requirements/valkey.txt "$@"
+lock requirements/ansible.in -o requirements/ansible.txt "$@"
 grep -c == requirements/*.txt

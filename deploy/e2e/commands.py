@@ -38,9 +38,15 @@ class Shell:
 
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
+    _running: "subprocess.Popen[str] | None" = None
 
     def run(
-        self, *command: str | Path, stdin: str = "", cwd: Path | None = None, timeout_s: float = 300, quiet: bool = False
+        self,
+        *command: str | Path,
+        stdin: str = "",
+        cwd: Path | None = None,
+        timeout_s: float = 300,
+        quiet: bool = False,
     ) -> str:
         """What the program wrote to stdout.
 
@@ -54,7 +60,12 @@ class Shell:
         return done.out
 
     def attempt(
-        self, *command: str | Path, stdin: str = "", cwd: Path | None = None, timeout_s: float = 300, quiet: bool = False
+        self,
+        *command: str | Path,
+        stdin: str = "",
+        cwd: Path | None = None,
+        timeout_s: float = 300,
+        quiet: bool = False,
     ) -> Done:
         """What came of the program, whatever its exit code; ``quiet`` keeps its stdout out of the log.
 
@@ -64,26 +75,38 @@ class Shell:
         arguments = [str(argument) for argument in command]
         self._note(f"$ {shlex.join(arguments)}")
         try:
-            done = subprocess.run(  # noqa: S603 - the commands are ours
+            process = subprocess.Popen(  # noqa: S603 - the commands are ours
                 arguments,
-                input=stdin,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 cwd=cwd,
                 env=self._environment(),
-                timeout=timeout_s,
-                capture_output=True,
                 text=True,
                 errors="replace",
-                check=False,
             )
-        except subprocess.TimeoutExpired as error:
-            for said in (error.stdout, error.stderr):
-                self._note(said.decode(errors="replace") if isinstance(said, bytes) else said or "")
-            raise CommandError(f"{self._shown(command)}: no end after {timeout_s:g} s") from None
         except OSError as error:
             raise CommandError(f"{self._shown(command)}: {error.strerror}") from error
-        self._note("" if quiet else done.stdout)
-        self._note(done.stderr)
-        return Done(done.returncode, done.stdout.rstrip(), done.stderr.rstrip())
+        self._running = process
+        late = False
+        try:
+            out, err = process.communicate(stdin, timeout_s)
+        except subprocess.TimeoutExpired:
+            late = True
+        finally:
+            process.kill()
+        if late:
+            out, err = process.communicate()
+        self._note("" if quiet else out)
+        self._note(err)
+        if late:
+            raise CommandError(f"{self._shown(command)}: no end after {timeout_s:g} s")
+        return Done(process.returncode, out.rstrip(), err.rstrip())
+
+    def end(self) -> None:
+        """Ends what is running, if something is."""
+        if self._running is not None:
+            self._running.kill()
 
     def start(self, *command: str | Path) -> "subprocess.Popen[bytes]":
         """The program, running in a session of its own; what it says goes to the log."""
@@ -91,7 +114,12 @@ class Shell:
         self._note(f"$ {shlex.join(arguments)} &")
         with self.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - the commands are ours
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(), start_new_session=True
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(),
+                start_new_session=True,
             )
 
     def aside(self, log: Path, environment: Mapping[str, str] | None = None) -> "Shell":

@@ -79,7 +79,7 @@ class Engine:
     def _launch(self) -> None:
         config = self._folder / "engine.json"
         config.write_text("{}")  # that of the machine, if it has one, is not for us
-        command = ["dockerd", "--config-file", config, "--data-root", self._folder / "data"]
+        command: list[str | Path] = ["dockerd", "--config-file", config, "--data-root", self._folder / "data"]
         command += ["--exec-root", self._folder / "run", "--pidfile", self._folder / "engine.pid"]
         command += ["--host", self._shell.environment["DOCKER_HOST"]]
         self._process = self._shell.start(*command)

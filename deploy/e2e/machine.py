@@ -64,7 +64,8 @@ class Machine:
             *("--publish", f"127.0.0.1:{self.ssh_port}:22", "--publish", f"127.0.0.1:{self._http_port}:{API_PORT}"),
             *("--stop-signal", "SIGRTMIN+3", self._image, *init),
         )
-        self.run("useradd --create-home --shell /bin/bash deploy && echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/deploy")
+        self.run("useradd --create-home --shell /bin/bash deploy")
+        self.run("echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/deploy")
         public = self.key.with_suffix(".pub").read_text()
         for home, user in (("/home/deploy", "deploy"), ("/root", "root")):
             self.run(f"install -d -m 700 -o {user} {home}/.ssh && cat >{home}/.ssh/authorized_keys", stdin=public)
@@ -143,9 +144,9 @@ class Machine:
         return ("docker", "exec", "--interactive", self.name, "bash", "-c", f"set -eo pipefail; {script}")
 
     def _login(self, user: str) -> bool:
-        options = [f"-o{option}" for option in ssh_options()]
-        command = ("ssh", "-i", self.key, *options, "-oConnectTimeout=3", "-p", str(self.ssh_port), f"{user}@127.0.0.1")
-        return self._shell.attempt(*command, "true").code == 0
+        options = [f"-o{option}" for option in (*ssh_options(), "ConnectTimeout=3")]
+        where = ("-i", self.key, "-p", str(self.ssh_port), f"{user}@127.0.0.1")
+        return self._shell.attempt("ssh", *options, *where, "true").code == 0
 
 
 def ssh_options() -> list[str]:
@@ -168,7 +169,9 @@ def _capabilities(shell: Shell) -> list[str]:
     """Every capability that there is to give: ``--privileged`` fails where we lack one ourselves."""
     known = shell.run("setpriv", "--list-caps").split()
     dump = shell.run("setpriv", "--dump").splitlines()
-    ours = next(line.partition(":")[2].strip().split(",") for line in dump if line.startswith("Capability bounding set"))
+    ours = next(
+        line.partition(":")[2].strip().split(",") for line in dump if line.startswith("Capability bounding set")
+    )
     dropped = [option for name in known if name not in ours for option in ("--cap-drop", name.upper())]
     return ["--cap-add", "ALL", *dropped]
 

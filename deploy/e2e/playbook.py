@@ -10,8 +10,8 @@ from deploy.e2e.commands import CommandError, Shell
 from deploy.e2e.machine import Machine, ssh_options
 from deploy.e2e.steps import CheckError
 
-FOLDER = Path(__file__).resolve().parents[1] / "ansible"
 TIMEOUT_S = 420
+MESSAGE = re.compile(r"^\[ERROR\]: (.+?)^Origin: ", re.MULTILINE | re.DOTALL)
 RECAP = re.compile(r"^clean-machine\s*:.*\bchanged=(\d+).*\bfailed=(\d+)", re.MULTILINE)
 
 
@@ -29,12 +29,14 @@ class Playbook:
     Args:
         shell: Runs ``ansible-playbook``, which has to be on its PATH.
         machine: Where to.
+        folder: The playbook's.
         work: For the inventory, and for what Ansible keeps.
     """
 
-    def __init__(self, shell: Shell, machine: Machine, work: Path) -> None:
+    def __init__(self, shell: Shell, machine: Machine, folder: Path, work: Path) -> None:
         self._shell = shell
         self._machine = machine
+        self._folder = folder
         self._work = work
         self._always: dict[str, Any] = {"driftline_bind": "0.0.0.0"}  # noqa: S104 - seen from outside the machine
 
@@ -58,7 +60,7 @@ class Playbook:
         code, played = self._run(arguments, user, variables)
         if not code:
             raise CheckError("the playbook did not fail")
-        messages = re.findall(r"^\[ERROR\]: (.+(?:\n(?!\S*(?:Origin|fatal|\[|PLAY)).*)*)", played.output, re.MULTILINE)
+        messages = MESSAGE.findall(played.output)
         if len(messages) != 1:
             raise CheckError(f"the playbook failed with {len(messages)} messages instead of one")
         return str(messages[0])
@@ -66,9 +68,13 @@ class Playbook:
     def _run(self, arguments: tuple[str, ...], user: str, variables: dict[str, Any]) -> tuple[int, Played]:
         given = self._work / "variables.json"
         given.write_text(json.dumps({**self._always, **variables}))
-        command = ["ansible-playbook", "--inventory", self._inventory(user), "--extra-vars", f"@{given}", *arguments]
-        shell = self._shell.aside(self._shell.log, {"ANSIBLE_HOME": str(self._work / "ansible"), "ANSIBLE_NOCOLOR": "1"})
-        done = shell.attempt(*command, "playbook.yml", cwd=FOLDER, timeout_s=TIMEOUT_S)
+        environment = {"ANSIBLE_HOME": str(self._work / "ansible"), "ANSIBLE_NOCOLOR": "1"}
+        done = self._shell.aside(self._shell.log, environment).attempt(
+            *("ansible-playbook", "--inventory", self._inventory(user), "--extra-vars", f"@{given}"),
+            *(*arguments, "playbook.yml"),
+            cwd=self._folder,
+            timeout_s=TIMEOUT_S,
+        )
         recap = RECAP.search(done.out)
         if recap is None and done.code == 0:
             raise CommandError("the playbook ended without a summary")
@@ -77,9 +83,14 @@ class Playbook:
     def _inventory(self, user: str) -> Path:
         inventory = self._work / f"inventory-{user}.ini"
         options = " ".join(f"-o {option}" for option in ssh_options())
-        inventory.write_text(
-            f"[driftline]\nclean-machine ansible_host=127.0.0.1 ansible_port={self._machine.ssh_port} ansible_user={user}"
-            f" ansible_ssh_private_key_file={self._machine.key} ansible_python_interpreter=/usr/bin/python3"
-            f" ansible_ssh_common_args='{options}'\n"
-        )
+        host = {
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self._machine.ssh_port,
+            "ansible_user": user,
+            "ansible_ssh_private_key_file": self._machine.key,
+            "ansible_ssh_common_args": f"'{options}'",
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        variables = " ".join(f"{name}={value}" for name, value in host.items())
+        inventory.write_text(f"[driftline]\nclean-machine {variables}\n")
         return inventory

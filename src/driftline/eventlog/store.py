@@ -99,19 +99,24 @@ class LogStore:
     Args:
         path: The file.
         create: Make it, with a new log id, if it is not there.
+        at_rest: Where nothing may be written and no writer has left anything to be recovered, take the file as it is:
+            SQLite itself could not read it there. Only for readers that may fail when a writer comes meanwhile.
 
     Raises:
         LogNotFoundError: It is not there, and was not to be made.
         LogDamagedError: It is not such a file, or of a newer version of Driftline.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, at_rest: bool = False) -> None:
         self.path = path
         if not create and not path.exists():
             raise self._nothing()
+        mode = "rwc" if create else "rw"
+        if at_rest and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+            mode = "ro&immutable=1"
         with _translated(path):
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+                f"{path.absolute().as_uri()}?mode={mode}",
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,16 @@ def test_the_pages_explain_each_alert_and_no_other() -> None:
     assert set(re.findall(r"^\| `(Driftline\w+)` \|", pages, re.MULTILINE)) == {
         rule["alert"] for rule in rules("alert")
     }
+
+
+def test_prometheus_takes_the_jobs_that_the_page_has_for_a_cluster(tmp_path: Path) -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("deploy*.md"))
+    [jobs] = re.findall(r"```yaml\n(scrape_configs:\n.*?)```", pages, re.DOTALL)
+    # Debian's Prometheus is built without this way to find targets; all else is checked.
+    known = jobs.replace("kubernetes_sd_configs:\n      - role: pod", "static_configs:\n      - targets: [pod]")
+    assert known != jobs
+    (tmp_path / "prometheus.yml").write_text(known, encoding="utf-8")
+    promtool("check", "config", tmp_path / "prometheus.yml")
 
 
 def test_the_rules_know_which_refusals_are_the_servers_doing() -> None:
@@ -181,22 +192,24 @@ def watched(tmp_path: Path, redis_server: RedisServer) -> Iterator[Watched]:
 
 
 def test_a_real_prometheus_has_an_answer_to_each_question(watched: Watched) -> None:
-    def serve_a_few() -> bool:
+    def serve_and_ask(expression: str) -> bool:
         assert watched.predict({"feature_1": 1.5, "feature_2": -0.7}) == 200
         assert watched.predict({"feature_1": 1.5}) == 422
-        return bool(watched.value("job:driftline_predict_duration_seconds:p99_rate5m"))
+        return bool(watched.ask(expression))
 
-    wait_until(serve_a_few, within_s=30)
+    wait_until(partial(serve_and_ask, "job:driftline_predict_duration_seconds:p99_rate5m"), within_s=30)
 
     for rule in [*rules("alert"), *rules("record")]:
         for selector in selectors(rule["expr"]):
-            wait_until(lambda asked=selector: watched.ask(asked), within_s=10)
+            wait_until(partial(watched.ask, selector))
     for title, expression in queries():
         if title not in HEALTHY_AND_EMPTY:
-            wait_until(lambda asked=expression: serve_a_few() and watched.ask(asked), within_s=15)
+            wait_until(partial(serve_and_ask, expression), within_s=15)
 
     asked = dict(queries())
-    wait_until(lambda: watched.alerts() == {"DriftlineRequestsRejected": "pending"})  # what we sent wrongly, nothing else
+    wait_until(
+        lambda: watched.alerts() == {"DriftlineRequestsRejected": "pending"}
+    )  # what we sent wrongly, nothing else
     assert watched.value("min(up)") == 1
     assert watched.value(asked["Errors"]) == 0
     assert watched.value(asked["Lost events"]) == 0

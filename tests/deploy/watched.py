@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Watched:
             *(f"--storage.tsdb.path={self._directory / 'tsdb'}", "--log.level=warn"),
         )
         for url in (f"{self.api}/health/ready", f"{self.worker}/health/ready", f"{self.prometheus}/-/ready"):
-            wait_until(lambda url=url: _status(url) == 200, within_s=30)
+            wait_until(partial(_answers, url), within_s=30)
 
     def predict(self, features: dict[str, float]) -> int:
         """The status of the answer; on a connection of its own, so that both processes get some."""
@@ -112,6 +113,10 @@ def _status(url: str, body: bytes | None = None) -> int:
     except urllib.error.HTTPError as refusal:
         with refusal:
             return refusal.code
+
+
+def _answers(url: str) -> bool:
+    return _status(url) == 200
 
 
 def _port(address: str) -> str:

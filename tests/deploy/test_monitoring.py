@@ -100,6 +100,16 @@ def test_prometheus_takes_the_jobs_that_the_page_has_for_a_cluster(tmp_path: Pat
     promtool("check", "config", tmp_path / "prometheus.yml")
 
 
+def test_the_messages_that_an_operator_is_told_to_look_for_exist() -> None:
+    pages = [RULES, *(ROOT / "docs").glob("deploy*.md")]
+    told = {
+        name for page in pages for name in re.findall(r"\b(?:log|relay|request)\.[a-z_]{4,}\b", page.read_text("utf-8"))
+    }
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    assert told
+    assert [name for name in sorted(told) if f'"{name}"' not in sources] == []
+
+
 def test_the_rules_know_which_refusals_are_the_servers_doing() -> None:
     ours = {code for code in PREDICT_CODES if PROBLEMS[code].status >= 500}
     found = re.findall(r"reason[=!]~\"([a-z_|]*internal_error[a-z_|]*)\"", RULES.read_text(encoding="utf-8"))

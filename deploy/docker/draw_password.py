@@ -1,7 +1,7 @@
 """Writes the passwords of the Compose stack into its private volume; ``init`` runs it at each ``docker compose up``.
 
-A password that the environment names (``REDIS_PASSWORD``, ``GRAFANA_PASSWORD``) wins; else the one that is in the volume
-stays; else one is drawn. A Redis that is running with another one is told.
+A password that the environment names (``REDIS_PASSWORD``, ``GRAFANA_PASSWORD``) wins; else the one that is in the
+volume stays; else one is drawn. A Redis that is running with another one is told.
 
     broker             for Driftline: DRIFTLINE_BROKER_FILE
     redis.conf         for Redis

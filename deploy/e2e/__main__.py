@@ -151,9 +151,7 @@ class EndToEnd:
         with steps.preparation("Ansible") as notes:
             notes.append(ansible.result())
         with steps.check("ansible-lint, profile production"):
-            shell.run(
-                "ansible-lint", "--offline", "--profile", "production", "--quiet", "deploy/ansible", cwd=tools.PROJECT
-            )
+            shell.run("ansible-lint", "--offline", "--profile", "production", "-q", "deploy/ansible", cwd=tools.PROJECT)
         return World(steps, shell, self._machine, EventLog(self._machine), first, second, archives, self._work)
 
 

@@ -180,5 +180,9 @@ def _cgroups() -> tuple[list[str], list[str]]:
     """Options and the command with which systemd and an engine inside can have control groups."""
     if Path("/sys/fs/cgroup/cgroup.controllers").exists():
         return [], ["sh", "-c", "mount -o remount,rw /sys/fs/cgroup; exec /sbin/init"]
-    # The older kind; Debian 13's systemd has to be told to take it.
-    return ["--tmpfs", "/sys/fs/cgroup:exec"], ["/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
+    # The older kind. systemd would mount controllers in pairs, which fails where the kernel has them apart; so they are
+    # mounted first, as they are here. Debian 13's systemd has to be told to take them.
+    mount = "mkdir -p /sys/fs/cgroup/$names && mount -t cgroup -o $names cgroup /sys/fs/cgroup/$names"
+    each = f'while IFS=: read -r _ names _; do case $names in ""|name=*) ;; *) {mount} ;; esac; done </proc/self/cgroup'
+    init = "exec /sbin/init SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
+    return ["--tmpfs", "/sys/fs/cgroup:exec"], ["sh", "-c", f"{each}; {init}"]

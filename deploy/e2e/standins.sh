@@ -76,7 +76,7 @@ EOS
     *) echo "no such kind: $kind" >&2; exit 1 ;;
 esac
 
-mmdebstrap --quiet --variant=minbase --include="$packages" --format=tar \
+mmdebstrap --quiet --variant=minbase --include="$packages" --format=tar --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' "${hooks[@]}" "$suite" "$file.part" "$mirror"
 mv "$file.part" "$file"

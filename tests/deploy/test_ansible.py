@@ -23,7 +23,7 @@ class Loader(yaml.SafeLoader):
     """Knows Ansible's own tag."""
 
 
-Loader.add_constructor("!unsafe", yaml.SafeLoader.construct_scalar)  # type: ignore[arg-type]  # only scalars have it
+Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]  # is one
 
 
 def read(path: Path) -> Any:

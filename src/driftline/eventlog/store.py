@@ -1,5 +1,6 @@
 """What one SQLite transaction of the log records together: bytes committed, their checksum, each producer's seq."""
 
+import errno
 import os
 import sqlite3
 import time
@@ -16,6 +17,9 @@ from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableEr
 FILE_NAME = "log.sqlite"
 BLOCK_BYTES = 1 << 20
 """A block that has reached this is followed by a new one; it is what a checksum covers and where a seek lands."""
+
+_ROOM_BYTES = 64 << 10
+"""With less than this on the disk, SQLite cannot open a file: its shared memory alone takes half of it."""
 
 _SCHEMA_VERSION = 1
 _SCHEMA = f"""
@@ -296,6 +300,15 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise LogUnavailableError(f"{path}: {error}") from error
+        raise LogUnavailableError(f"{path}: {_no_space(path) or error}") from error
     except sqlite3.Error as error:
         raise LogDamagedError(f"{path}: {error}") from error
+
+
+def _no_space(path: Path) -> str:
+    """What SQLite leaves unsaid where a disk is full: it calls that a disk I/O error when it opens a file."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return ""
+    return os.strerror(errno.ENOSPC) if disk.f_bavail * disk.f_frsize < _ROOM_BYTES else ""

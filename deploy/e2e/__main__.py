@@ -14,14 +14,12 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
 from deploy.e2e import faults, lifecycle, standins, tools
-from deploy.e2e.commands import Shell
 from deploy.e2e.engine import Engine
+from deploy.e2e.errands import Errands
 from deploy.e2e.eventlog import EventLog
 from deploy.e2e.machine import Machine
 from deploy.e2e.release import copy_project, save
@@ -81,8 +79,7 @@ class EndToEnd:
         self._shell = self.steps.shell
         self._engine: Engine | None = None
         self._machine: Machine | None = None
-        self._aside: Shell | None = None
-        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._errands = Errands(self.steps)
         self._debian = int(os.environ.get("DRIFTLINE_E2E_DEBIAN", "13"))
 
     def run(self) -> int:
@@ -92,11 +89,14 @@ class EndToEnd:
             StepFailedError: A step failed, and has said so.
         """
         world = self._set_up()
-        images = self._meanwhile(world.first.build, "driftline-report", "driftline-load")
+        lint = self._errands.start("ansible-lint", tools.lint_playbook)
+        images = self._errands.start("images", world.first.build, "driftline-report", "driftline-load")
         for check in CHECKS:
             check(world)
+        with self.steps.check("ansible-lint, profile production, had nothing to say"):
+            lint.result(self.steps)
         with self.steps.check("the images for the report and the load test were built meanwhile") as notes:
-            notes.append(images.result())
+            notes.append(images.result(self.steps))
         return PASSED
 
     def show_machine(self) -> None:
@@ -112,25 +112,18 @@ class EndToEnd:
             say(f"      stop its engine by the process id in {self._work}/engine/engine.pid, then remove {self._work}")
             return
         self._shell.log = self.steps.log_of("clean up")
-        if self._aside is not None:
-            self._aside.end()
-        self._pool.shutdown(cancel_futures=True)
+        self._errands.end()
         if self._machine is not None:
             self._machine.remove()
         if self._engine is not None:
             self._engine.stop()
         shutil.rmtree(self._work, ignore_errors=True)
 
-    def _meanwhile(self, work: Callable[..., str], *arguments: str) -> Future[str]:
-        """What comes of work that is done while the steps go on."""
-        self._aside = self._shell.aside(self.steps.log_of(work.__name__))
-        return self._pool.submit(work, self._aside, *arguments)
-
     def _set_up(self) -> World:
         steps, shell = self.steps, self._shell
         with steps.preparation("programs from Debian packages") as notes:
             notes.append(", ".join(tools.install_programs(shell)) or "all there")
-        ansible = self._meanwhile(tools.install_ansible)
+        ansible = self._errands.start("ansible", tools.install_ansible)
         with steps.preparation("a Docker engine") as notes:
             self._engine = Engine(shell, self._work / "engine", os.environ.get("DRIFTLINE_E2E_ENGINE"))
             notes.append(self._engine.start())
@@ -149,9 +142,7 @@ class EndToEnd:
             notes.append(save(shell, archives["first"], first.image("driftline"), REDIS))
             notes.append(save(shell, archives["base"], PYTHON))
         with steps.preparation("Ansible") as notes:
-            notes.append(ansible.result())
-        with steps.check("ansible-lint, profile production"):
-            shell.run("ansible-lint", "--offline", "--profile", "production", "-q", "deploy/ansible", cwd=tools.PROJECT)
+            notes.append(ansible.result(steps))
         return World(steps, shell, self._machine, EventLog(self._machine), first, second, archives, self._work)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deploy.e2e.eventlog import FOLDER, VOLUMES
-from deploy.e2e.steps import ensure
+from deploy.e2e.steps import CheckError, ensure
 from deploy.e2e.world import World
 
 SECRETS = f"{VOLUMES}/driftline_secrets/_data"
@@ -17,7 +17,7 @@ def port_taken(world: World) -> None:
     with world.steps.check("a port that is taken: one message, and nothing is touched") as notes:
         before = world.machine.containers()
         message = world.playbook(world.first).refused(driftline_port=22, **world.deployment())
-        _says(message, "port 22", "already in use", "driftline_port")
+        notes.append(_says(message, "port 22", "already in use", "driftline_port"))
         ensure(world.machine.containers() == before, "a container was restarted")
         world.predict()
         notes.append(world.all_logged())
@@ -30,7 +30,7 @@ def wrong_password(world: World) -> None:
         world.machine.run("docker restart driftline-worker-1")
         world.predict(20)
         message = world.playbook(world.first).refused(driftline_ready_within_s=SOON_S, **world.deployment())
-        _says(message, "driftline-worker-1", "password")
+        notes.append(_says(message, "driftline-worker-1", "password"))
         world.predict(20)
         ensure(world.machine.answers("/health/ready"), "the API is not ready, though it can keep what it answers")
         world.machine.run("docker restart driftline-redis-1")
@@ -44,7 +44,7 @@ def log_volume_full(world: World) -> None:
             world.machine.run(f"dd if=/dev/zero of={FOLDER}/filler bs=64k 2>/dev/null || true; sync {FOLDER}/filler")
             world.predict(200)
             message = world.playbook(world.first).refused(driftline_ready_within_s=SOON_S, **world.deployment())
-            _says(message, "driftline-worker-1", "No space left on device")
+            notes.append(_says(message, "driftline-worker-1", "No space left on device"))
             world.predict(20)
             world.machine.run(f"rm {FOLDER}/filler")
             notes.append(world.all_logged(within_s=60))
@@ -61,6 +61,8 @@ def _small_log_volume(world: World, megabytes: int) -> Iterator[None]:
         f"mount -t tmpfs -o size={megabytes}m,mode=0755 tmpfs {FOLDER}; "
         f"cp --archive {kept}/. {FOLDER}; docker start driftline-worker-1"
     )
+    world.predict()
+    world.all_logged()
     yield
     world.machine.run(
         f"docker stop driftline-worker-1; rm -rf {kept}; cp --archive {FOLDER} {kept}; umount {FOLDER}; "
@@ -75,6 +77,13 @@ def _tell_redis(world: World, setting: str) -> None:
     )
 
 
-def _says(message: str, *words: str) -> None:
-    for word in words:
-        ensure(word in message, f"the message does not say '{word}': {message}")
+def _says(message: str, *words: str) -> str:
+    """The line of the message that has all the words, for people to judge whether it is clear.
+
+    Raises:
+        CheckError: No line has.
+    """
+    for line in message.splitlines():
+        if all(word in line for word in words):
+            return f'"{line.strip()}"'
+    raise CheckError(f"no line of the message says {', '.join(words)}: {message}")

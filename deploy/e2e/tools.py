@@ -70,5 +70,15 @@ def install_ansible(shell: Shell) -> str:
     return shell.run("ansible-playbook", "--version").splitlines()[0]
 
 
+def lint_playbook(shell: Shell) -> str:
+    """What ansible-lint has to say of the playbook: nothing.
+
+    Raises:
+        CommandError: It has something to say.
+    """
+    playbook = PROJECT / "deploy" / "ansible"
+    return shell.run("ansible-lint", "--offline", "--profile", "production", "-q", playbook, cwd=PROJECT)
+
+
 def _has(shell: Shell, program: str) -> bool:
     return shutil.which(program, path=shell.environment["PATH"]) is not None

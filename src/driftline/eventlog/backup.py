@@ -9,8 +9,6 @@ from driftline.errors import LogDamagedError
 from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import segment_path
 
-MODE = 0o644
-
 
 def write_backup(log_dir: Path, out: BinaryIO) -> None:
     """Writes a tar archive of the log: its record, then each segment as far as that record speaks of it.
@@ -34,8 +32,8 @@ def write_backup(log_dir: Path, out: BinaryIO) -> None:
         store.close()
     # The record is read first: segments only ever grow, so they hold what it speaks of.
     with tarfile.open(fileobj=out, mode="w|") as archive:
-        made = tarfile.TarInfo(FILE_NAME)
-        made.size, made.mode, made.mtime = len(record), MODE, int((log_dir / FILE_NAME).stat().st_mtime)
+        made = archive.gettarinfo(log_dir / FILE_NAME, arcname=FILE_NAME)
+        made.size = len(record)
         archive.addfile(made, io.BytesIO(record))
         for number, length in lengths.items():
             path = segment_path(log_dir, number)

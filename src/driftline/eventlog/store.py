@@ -212,6 +212,19 @@ class LogStore:
         )
         return [Block(*(int(value) for value in row)) for row in rows]
 
+    def segment_lengths(self) -> dict[int, int]:
+        """Returns, for each segment, in order, the bytes that are committed to it."""
+        rows = self._rows(
+            "SELECT number, COALESCE(MAX(start + length), 0) FROM segments LEFT JOIN blocks ON segment = number "
+            "GROUP BY number ORDER BY number"
+        )
+        return {int(row[0]): int(row[1]) for row in rows}
+
+    def as_bytes(self) -> bytes:
+        """Returns the file as it would be with all that is committed in it."""
+        with _translated(self.path):
+            return self._connection.serialize()
+
     # -- recording
 
     def commit(self, commit: Commit) -> None:

@@ -38,6 +38,7 @@ CHECKS = (
     faults.log_volume_full,
     lifecycle.upgrades_under_load,
     lifecycle.rolls_back_under_load,
+    lifecycle.restores_a_backup,
     lifecycle.survives_a_reboot,
     lifecycle.uninstalls,
 )

@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 
-from deploy.e2e.eventlog import VOLUMES
+from deploy.e2e.eventlog import FOLDER, VOLUMES
 from deploy.e2e.load import load_on
 from deploy.e2e.release import TARGETS
 from deploy.e2e.steps import ensure
@@ -79,6 +79,21 @@ def rolls_back_under_load(world: World) -> None:
         notes.append(load.summary())
         ensure(world.running_version() == world.first.version, f"it runs {world.running_version()}")
         notes.append(world.all_logged())
+
+
+def restores_a_backup(world: World) -> None:
+    """The log is lost, and comes back from a copy made while the worker went on: as docs/deploy.md says."""
+    with world.steps.check("the log is restored from a backup, while the API goes on") as notes:
+        world.machine.run(f"cd {OPT} && docker compose exec -T worker driftline log backup >/var/tmp/log.tar")
+        world.machine.run(f"cd {OPT} && docker compose stop worker && rm -rf {FOLDER}/*")
+        ensure(not world.log.counts(), "the log is not gone")
+        restore = "run --rm --no-deps -T --entrypoint sh worker -c 'rm -rf /data/logs/* && tar -x -C /data/logs'"
+        world.machine.run(f"cd {OPT} && docker compose {restore} </var/tmp/log.tar")
+        world.predict(5)
+        world.machine.run(f"cd {OPT} && docker compose up -d --wait")
+        notes.append(world.all_logged())
+        ledger = world.machine.run(f"cd {OPT} && docker compose exec -T worker driftline ledger --json")
+        ensure(json.loads(ledger)["balanced"], f"the ledger does not balance: {ledger}")
 
 
 def survives_a_reboot(world: World) -> None:

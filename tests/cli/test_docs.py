@@ -39,6 +39,7 @@ def test_variables_named_in_the_documentation_exist() -> None:
         "DRIFTLINE_CONFIG",
         "DRIFTLINE_BROKER_FILE",
     }
+    known |= set(re.findall(r"^#(DRIFTLINE_[A-Z_]+)=", (DOCS.parent / ".env.example").read_text("utf-8"), re.MULTILINE))
     named = {
         name
         for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]

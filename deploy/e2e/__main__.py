@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from types import FrameType
 
@@ -58,6 +59,8 @@ def main() -> int:
         test.show_machine()
     except KeyboardInterrupt:
         say("interrupted")
+    except Exception:  # noqa: BLE001 - the last resort: whatever it was, the machine is cleaned up and the code is 2
+        traceback.print_exc()
     finally:
         test.clean_up()
         say(

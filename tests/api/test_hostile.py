@@ -17,7 +17,9 @@ from tests.api.api_process import EXAMPLE, JSON_TYPE, ApiProcess, code_of, statu
 A, B = seed_schema().names
 LIMIT = 100_000  # as the fixture has it
 DEEP = 40_000
-SAME_SERVER = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SAME_SERVER = settings(
+    max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 
 def field(token: str) -> bytes:

@@ -183,7 +183,7 @@ def test_no_header_is_a_server_error(api: ApiProcess, headers: list[tuple[str, s
 def test_no_path_is_a_server_error(api: ApiProcess, path: str, method: str) -> None:
     for prefix in ("/", "/static-offline-docs/"):
         head = f"{method} {prefix}{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
-        assert status_of(api.send_raw(head.encode())) in {200, 400, 404, 405, 422}
+        assert status_of(api.send_raw(head.encode())) in {200, 307, 400, 404, 405, 422}
 
 
 @SAME_SERVER

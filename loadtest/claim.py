@@ -21,6 +21,7 @@ from inputs import THRESHOLD, probability_of
 
 TOLERANCE = 1e-12
 POLL_S = 0.2
+ANOTHER_LOG = ", which has no line of this run at all: is it the log of that Driftline? --data DIR names another"
 
 Outcome = Literal["holds", "broken", "not checked"]
 
@@ -222,7 +223,7 @@ def faults_of(run: Run) -> Iterator[str]:
 def faults_of_log(verdict: Verdict) -> Iterator[str]:
     """What is wrong with the log, given what was answered."""
     if verdict.lost:
-        yield f"{len(verdict.lost):,} answered ids are not in the log"
+        yield f"{len(verdict.lost):,} answered ids are not in the log{'' if verdict.lines else ANOTHER_LOG}"
     if verdict.repeated:
         yield f"{len(verdict.repeated):,} ids are in the log more than once"
     # A failed or cut request may be logged although its answer never arrived; nothing else may.

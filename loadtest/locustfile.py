@@ -10,6 +10,7 @@ if the claim holds, 1 if it is broken, 3 if the log could not be looked at. See 
 
 import itertools
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import gevent
 from locust import FastHttpUser, between, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -151,6 +153,8 @@ def set_up(environment: Environment, **_: object) -> None:
     if not isinstance(environment.runner, LocalRunner):
         # The answers would be spread over Locust's workers, whose last reports it may drop. Better no verdict at all.
         sys.exit("This load test judges a run in one process: leave out --processes, --master and --worker.")
+    # Ctrl-C would be raised in whichever user is at work and kill that one; SIGTERM Locust takes in order.
+    gevent.signal_handler(signal.SIGINT, signal.raise_signal, signal.SIGTERM)
     Asking.test = LoadTest(environment)
 
 

@@ -33,6 +33,8 @@ def main(options: list[str]) -> None:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-H", "--host", default="http://localhost:8000")
     host = parser.parse_known_args(options)[0].host.rstrip("/")
+    if "://" not in host:
+        sys.exit(f"The host {host} lacks its scheme: --host http://{host}")
     if not is_up(host):
         sys.exit(f"No Driftline answers at {host}. Start it in another terminal first: make up")
     command = [sys.executable, "-m", "locust", "-f", str(HERE / "locustfile.py"), "--host", host]

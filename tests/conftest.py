@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.redis_server import AppendOnly, NoTlsError, RedisServer, StartRedis
 from tests.waiting import WaitUntil, find_free_port
@@ -17,6 +18,11 @@ from tests.waiting import wait_until as _wait_until
 def pytest_configure(config: pytest.Config) -> None:
     """Names the markers: ``core`` tests also run under the other Pythons that Driftline is declared for."""
     config.addinivalue_line("markers", "core: start, predict, log, ledger; run under every declared Python")
+    # How fast an example runs says something of the machine, and nothing of the code.
+    settings.register_profile(
+        "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    )
+    settings.load_profile("shared-machine")
 
 
 @pytest.fixture

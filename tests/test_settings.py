@@ -165,6 +165,37 @@ def test_every_wrong_value_has_a_line_with_its_source(monkeypatch: pytest.Monkey
     ]
 
 
+@pytest.mark.parametrize("written", ["port = true", "processes = true", "broker_timeout_s = true"])
+def test_true_is_no_number(written: str) -> None:
+    write_file(written)
+    with pytest.raises(SettingsError, match=r"in driftline\.toml is true: no setting is true or false"):
+        load_settings({})
+
+
+def test_a_folder_in_the_place_of_the_settings_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "driftline.toml").mkdir()
+    with pytest.raises(SettingsError, match=r"driftline\.toml is a folder"):
+        load_settings({})
+
+
+def test_an_empty_data_folder_is_an_error_and_not_the_one_we_are_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_DATA", "")
+    with pytest.raises(SettingsError, match="DRIFTLINE_DATA is '': it is empty"):
+        load_settings({})
+
+
+@pytest.mark.parametrize("query", ["decode_responses=true", "foo=bar", "db=0&socket_timeout=0"])
+def test_a_parameter_that_would_change_what_redis_answers_is_refused(query: str) -> None:
+    with pytest.raises(SettingsError, match="a parameter that there is not; those are db,"):
+        load_settings({"broker": f"redis://localhost:6379/0?{query}"})
+
+
+def test_a_database_is_a_number() -> None:
+    with pytest.raises(SettingsError, match="the number of a database"):
+        load_settings({"broker": "redis://localhost:6379/abc"})
+    assert load_settings({"broker": "rediss://u:p@localhost:6379/3?ssl_ca_certs=ca.pem&db=3"}).broker_url
+
+
 @pytest.mark.parametrize(("written", "size"), [('"256 MiB"', 256 * 2**20), ('"1GB"', 10**9), ("4096", 4096)])
 def test_sizes_take_units(written: str, size: int) -> None:
     write_file(f"outbox_max_bytes = {written}")

@@ -52,13 +52,21 @@ def lock_directory(path: Path) -> int | None:
     locked = False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        locked = os.path.samestat(os.fstat(fd), path.stat())
-    except (BlockingIOError, FileNotFoundError):
+        locked = leads_to(path, fd)
+    except BlockingIOError:
         return None
     finally:
         if not locked:
             os.close(fd)
     return fd if locked else None
+
+
+def leads_to(path: Path, fd: int) -> bool:
+    """Whether a path still leads to an open file or directory; what is written to it would else be found by nobody."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def sync_content(fd: int) -> None:

@@ -18,7 +18,6 @@ meaning. The message is for a person and may change.
      |    +-- LogUnavailableError   log_unavailable
      +-- BrokerError                broker_unavailable
      +-- PortError                  port_taken
-     +-- WorkerError                worker_failed
      +-- ReportError                report_failed
           +-- NotEnoughRowsError    not_enough_rows
           +-- ReferenceFileError    reference_invalid
@@ -134,12 +133,6 @@ class PortError(DriftlineError):
     """Nothing can listen on an address: somebody does already, or it is not ours to take."""
 
     code = "port_taken"
-
-
-class WorkerError(DriftlineError):
-    """The worker cannot start."""
-
-    code = "worker_failed"
 
 
 class ReportError(DriftlineError):

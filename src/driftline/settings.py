@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from annotated_types import Ge
 from pydantic import AfterValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError, field_validator
@@ -34,6 +34,18 @@ CONFIG_FILE = "driftline.toml"
 BROKER_VARIABLE = "REDIS_URL"
 BROKER_FILE_VARIABLE = "DRIFTLINE_BROKER_FILE"
 BROKER_SCHEMES = ("redis", "rediss", "unix")
+BROKER_PARAMETERS = (
+    "db",
+    "username",
+    "password",
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_certfile",
+    "ssl_keyfile",
+    "ssl_cert_reqs",
+    "ssl_check_hostname",
+)
+"""Parameters of redis-py's that mean the same whatever Driftline does with the connection."""
 _URL_CHARACTERS = re.compile(r"[\w.~:/?#\[\]@!$&'()*+,;=%-]*", re.ASCII)
 
 MiB = 1024 * 1024
@@ -101,6 +113,13 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value  # so that a variable can take back what a file says
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _data_is_named(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("it is empty; the folder that you are in is written as .")
+        return value
 
     @field_validator("broker", mode="after")
     @classmethod
@@ -223,6 +242,8 @@ def _from_broker_file() -> dict[str, Any]:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder, and settings are read from a file of this name")
     if not path.exists():
         if os.environ.get(CONFIG_VARIABLE):
             raise SettingsError(f"{CONFIG_VARIABLE} names {path}, which does not exist")
@@ -232,7 +253,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(f"{path} cannot be read: {reason}") from None
-    for name in values:
+    for name, value in values.items():
+        if isinstance(value, bool):  # which would pass for 1 or 0
+            raise SettingsError(f"{name} in {path} is {str(value).lower()}: no setting is true or false")
         if name not in Settings.model_fields:
             raise UnknownSettingError(
                 f"there is no setting {name} ({path}); the nearest is {_nearest(name, Settings.model_fields)}"
@@ -270,5 +293,15 @@ def _check_broker(url: str) -> None:
         ) from None
     if scheme == "unix" and not parts.path.strip("/"):
         raise ValueError("the broker's address lacks a path, as in unix:///run/redis.sock")
+    database = parts.path.strip("/")
+    if scheme != "unix" and database and not database.isdecimal():
+        raise ValueError(
+            "what stands behind the host in the broker's address must be the number of a database, as in /0"
+        )
+    for parameter in parse_qs(parts.query, keep_blank_values=True):
+        if parameter not in BROKER_PARAMETERS:
+            raise ValueError(
+                f"the broker's address has a parameter that there is not; those are {', '.join(BROKER_PARAMETERS)}"
+            )
     if scheme != "unix" and not parts.hostname:
         raise ValueError("the broker's address lacks a host, as in redis://localhost:6379/0")

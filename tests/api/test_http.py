@@ -1,5 +1,6 @@
 """What the service answers to those who mean well."""
 
+import gzip
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from driftline.contract.openapi import document, to_yaml
 from driftline.contract.package import seed_schema
 from tests.api.api_process import EXAMPLE, JSON_TYPE, ApiProcess, status_of
 
-GETS = ["/health", "/health/live", "/health/ready", "/metrics", "/docs", "/redoc", "/openapi.json"]
+GETS = ["/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"]
 
 
 def test_the_seeds_request_gets_the_seeds_answer(api: ApiProcess) -> None:
@@ -96,12 +97,25 @@ def test_a_wrong_method_is_told_the_right_ones(api: ApiProcess, method: str, pat
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/predict/", "/health/x", "/Predict", "/%2e%2e/etc", "/\u00e9", "/%ff"]
+    "path", ["/nothing", "/redoc", "/predict/", "/health/x", "/Predict", "/%2e%2e/etc", "/\u00e9", "/%ff"]
 )
 def test_an_unknown_path_is_a_404_with_a_code(api: ApiProcess, path: str) -> None:
     response = api.client.get(path)
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_whoever_opens_the_address_alone_is_led_to_the_docs(api: ApiProcess) -> None:
+    response = api.client.get("/")
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
+def test_a_compressed_body_is_refused_as_such(api: ApiProcess, encoding: str) -> None:
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+    response = api.client.post("/predict", content=gzip.compress(b"{}"), headers=headers)
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
+    assert "Content-Encoding" in response.json()["detail"]
 
 
 def test_the_served_document_is_the_committed_one(api: ApiProcess) -> None:
@@ -110,7 +124,7 @@ def test_the_served_document_is_the_committed_one(api: ApiProcess) -> None:
 
 
 def test_the_docs_need_nothing_from_elsewhere(api: ApiProcess) -> None:
-    for page in ("/docs", "/redoc"):
+    for page in ("/docs",):
         html = api.client.get(page).text
         assert "https://" not in html
         assert "http://" not in html

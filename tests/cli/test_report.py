@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from driftline.eventlog.reader import LogReader
 from tests.cli.conftest import Run
 from tests.report.events import SD, at, events, traffic, write_log
 
@@ -54,6 +55,19 @@ def test_drift_is_in_the_table_in_the_files_in_the_browser_and_in_the_exit_code(
     assert lines[-2] in page.read_text(encoding="utf-8")
     assert (tmp_path / "opened").read_text() == f"{page.as_uri()}\n"
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_feature_that_cannot_be_read_is_not_called_free_of_drift(run: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "data" / "logs", traffic(400))
+    with LogReader(tmp_path / "data" / "logs") as log:
+        rows = [json.loads(line) for line in log.lines(0, 200)]
+    rows[7]["features"]["feature_1"] = "x"
+    (tmp_path / "reference.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    finished = run("report", "--reference-file", "reference.jsonl", "--fail-on-drift")
+    assert "No drift" in finished.stdout
+    assert finished.returncode == 3
+    assert "whether there is drift is not known: feature_1 could not be compared" in finished.stderr
+    assert run("report", "--reference-file", "reference.jsonl").returncode == 0
 
 
 def test_json_is_all_there_is_on_stdout_and_a_file_may_be_the_reference(run: Run, tmp_path: Path, data: Path) -> None:

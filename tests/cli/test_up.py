@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -77,6 +78,24 @@ def test_one_that_is_killed_comes_back_and_nothing_is_lost(start_up: StartUp, na
     ids.append(predict(up)["request_id"])
     wait_until(lambda: sorted(map(str, logged_ids(up))) == sorted(map(str, ids)), within_s=20)
     assert up.signal() == 0
+
+
+def test_a_data_folder_that_is_removed_is_noticed_by_the_worker_too(start_up: StartUp) -> None:
+    up = start_up()
+    assert up.api
+    predict(up)
+    wait_until(lambda: len(logged_ids(up)) == 1)
+    shutil.rmtree(up.data)
+    wait_until(lambda: "was removed or replaced while it was being written" in up.output)
+    assert up.signal() in {0, 3}  # one that has not settled yet ends everything; later on it is started again
+
+
+def test_one_port_for_two_servers_is_a_wrong_setting(run: Run) -> None:
+    finished = run("up", "--port", "18112", "--metrics-port", "18112")
+    assert finished.returncode == 2
+    assert finished.stderr == (
+        "driftline: the API and the worker's metrics cannot both have port 18112 (settings_invalid)\n"
+    )
 
 
 def test_children_end_when_up_is_killed(start_up: StartUp) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.contract.diagnosis import read_features
 from driftline.contract.examples import refusals, refused_bodies
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import (
@@ -67,6 +68,15 @@ def test_each_wrong_field_is_told_with_its_pointer_code_and_detail() -> None:
         {"path": "/a~1b", "code": "not_finite", "detail": "D1"},
         {"path": "/list/3", "code": "wrong_type", "detail": "D2"},
     ]
+
+
+def test_more_wrong_fields_than_are_listed_are_not_counted_as_those_listed() -> None:
+    body = json.dumps({f"x{number}": 1 for number in range(500)}).encode()
+    with pytest.raises(InvalidFieldsError) as caught:
+        read_features(body, ("feature_1",))
+    document = json.loads(problem_of(caught.value).body)
+    assert document["detail"] == "More than 100 fields are wrong; see errors for the first of them"
+    assert len(document["errors"]) == 100
 
 
 def test_a_refusal_of_the_whole_body_lists_no_fields() -> None:

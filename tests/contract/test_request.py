@@ -89,7 +89,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(text)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.one_of(objects.map(str.encode), damaged(), st.binary(max_size=60)))
 @example(body("1e400"))
 @example(body("9" * 309))
@@ -109,13 +109,13 @@ def test_the_fast_way_accepts_exactly_what_the_careful_way_accepts_with_equal_va
     assert fast(text) == slow(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_double_is_read_back_to_the_bit(first: float, second: float) -> None:
     assert fast(json.dumps({A: first, B: second}).encode()) == [repr(first), repr(second)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(objects.map(str.encode))
 def test_the_pydantic_class_takes_the_values_that_are_accepted_and_no_others(text: bytes) -> None:
     accepted = fast(text)

@@ -51,7 +51,7 @@ def seqs(lines: Iterator[bytes]) -> list[int]:
 # -- by row
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     commits=st.lists(LINES, max_size=8),
     segment_max_bytes=st.integers(1, 200),

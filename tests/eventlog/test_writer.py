@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -255,3 +256,50 @@ def test_a_log_that_is_refused_leaves_no_descriptor_open(tmp_path: Path, spoil: 
     with pytest.raises(LogDamagedError):
         LogWriter(tmp_path).try_open()
     assert len(os.listdir("/dev/fd")) == before
+
+
+# -- files that are taken away under the writer
+
+
+def everything(log_dir: Path) -> None:
+    shutil.rmtree(log_dir)
+
+
+def record(log_dir: Path) -> None:
+    (log_dir / FILE_NAME).unlink()
+
+
+def segment(log_dir: Path) -> None:
+    segments(log_dir)[-1].unlink()
+
+
+def replaced(log_dir: Path) -> None:
+    log_dir.rename(log_dir.with_name("elsewhere"))
+    make_log(log_dir, seqs=3)
+
+
+@pytest.mark.parametrize("take_away", [everything, record, segment, replaced])
+def test_what_nobody_would_find_is_not_committed(tmp_path: Path, take_away: Callable[[Path], None]) -> None:
+    log_dir = tmp_path / "logs"
+    writer = open_log(log_dir)
+    append(writer, 0, 5)
+    writer.check_in_place()
+    take_away(log_dir)
+    before = [path.read_bytes() for path in sorted(log_dir.glob("segments/*"))]
+    with pytest.raises(LogDamagedError, match="was removed or replaced"):
+        writer.check_in_place()
+    with pytest.raises(LogDamagedError, match="was removed or replaced"):
+        append(writer, 5, 6)
+    assert writer.committed == {PRODUCER: 5}
+    assert [path.read_bytes() for path in sorted(log_dir.glob("segments/*"))] == before
+    writer.close()
+
+
+def test_a_log_that_was_replaced_is_not_taken_for_the_one_that_was_opened(tmp_path: Path) -> None:
+    log_dir = tmp_path / "logs"
+    writer = open_log(log_dir)
+    append(writer, 0, 5)
+    replaced(log_dir)
+    with pytest.raises(LogDamagedError, match="was removed or replaced"):
+        writer.recover()
+    writer.close()

@@ -167,6 +167,43 @@ def test_drifting_users_shift_what_is_logged(served: Served, tmp_path: Path) -> 
     assert all(-5 <= row["feature_2"] <= 5 for row in features)
 
 
+def test_ctrl_c_ends_a_run_in_order_and_it_is_judged(served: Served, tmp_path: Path) -> None:
+    command = [sys.executable, str(LOADTEST / "run.py"), "--host", served.url, "--data", str(served.data)]
+    command += ["--csv", str(tmp_path / "run"), "-u", "20", "-r", "20", "-t", "60s"]
+    with LogReader(served.data / "logs") as log:
+        before = log.rows
+        output = tmp_path / "locust.log"
+        with output.open("wb") as file:
+            locust = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: log.rows > before + 50, within_s=30)
+            locust.send_signal(signal.SIGINT)
+            assert locust.wait(timeout=30) == 0
+        finally:
+            locust.kill()
+    assert "HOLDS" in output.read_text()
+    assert "Traceback" not in output.read_text()
+    assert "KeyboardInterrupt" not in output.read_text()
+
+
+def test_the_log_of_another_driftline_is_suspected_before_a_loss(served: Served, tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "other" / "logs")
+    assert writer.try_open()
+    writer.close()
+    ended = load(served, tmp_path / "other", tmp_path, "--log-wait", "0.5")
+    assert ended.exit_code == 1
+    assert "which has no line of this run at all: is it the log of that Driftline?" in ended.output
+
+
+def test_a_host_without_its_scheme_is_told_so() -> None:
+    command = [sys.executable, str(LOADTEST / "run.py"), "--host", "localhost:8000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "The host localhost:8000 lacks its scheme: --host http://localhost:8000\n",
+    )
+
+
 def test_a_test_that_is_stopped_on_the_web_page_is_judged_too(served: Served, tmp_path: Path) -> None:
     port = find_free_port()
     page = f"http://127.0.0.1:{port}"

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from driftline.outbox.segments import segment_firsts
 from tests.outbox.conftest import MakeOutbox
 from tests.processes import Script
 from tests.small_disk import CAPTURE_BYTES, KINDS, Kind, SmallDisk, small_disk
+from tests.waiting import wait_until
 
 
 def events(outbox_root: OutboxRoot, producer: str) -> list[bytes]:
@@ -38,6 +40,58 @@ def directory(outbox: Outbox) -> Path:
 
 
 # -- appending
+
+
+def gone(outbox: Outbox) -> None:
+    """What was true of its directory a moment ago has to be looked up again."""
+    outbox._looked_at = 0.0
+
+
+@pytest.mark.parametrize("what", ["all outboxes", "directory", "segment", "moved"])
+def test_what_nobody_would_find_is_refused_and_the_next_life_begins(
+    make_outbox: MakeOutbox, root: OutboxRoot, what: str
+) -> None:
+    outbox = make_outbox()
+    outbox.append(b"before")
+    before, path = outbox.producer, directory(outbox)
+    if what == "all outboxes":
+        shutil.rmtree(root.path)
+    elif what == "directory":
+        shutil.rmtree(path)
+    elif what == "segment":
+        next(path.iterdir()).unlink()
+    else:
+        path.rename(root.path / "elsewhere")
+    gone(outbox)
+    with pytest.raises(OutboxUnavailableError):
+        outbox.append(b"lost")
+    if what == "all outboxes":
+        with pytest.raises(OutboxUnavailableError):
+            outbox.append(b"lost")
+        root.create()
+    assert outbox.append(b"after") == 0
+    assert outbox.producer != before
+    assert events(root, outbox.producer) == [b"after"]
+    if what == "moved":
+        moved = root.path / ("f" * 32)
+        (root.path / "elsewhere").rename(moved)
+        assert events(root, moved.name) == [b"before"]
+
+
+def test_a_removed_outbox_is_noticed_within_a_tenth_of_a_second(make_outbox: MakeOutbox, root: OutboxRoot) -> None:
+    outbox = make_outbox()
+    outbox.append(b"before")
+    shutil.rmtree(root.path)
+
+    def refused() -> bool:
+        try:
+            outbox.append(b"lost")
+        except OutboxUnavailableError:
+            return True
+        return False
+
+    wait_until(refused, within_s=5)
+    assert not outbox.started
 
 
 def test_seqs_count_from_0_and_next_seq_is_known_before_the_append(make_outbox: MakeOutbox) -> None:

@@ -66,7 +66,7 @@ class Writer:
         return directory / segment_name(segment_firsts(directory)[-1])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     turns=st.lists(st.lists(st.one_of(st.integers(-90, -1), st.integers(0, 90)), max_size=3), max_size=40),
     segment_max_bytes=st.sampled_from([1, 200, 10_000]),

@@ -171,5 +171,5 @@ class OutboxUnderFire(RuleBasedStateMachine):
         return len(self.events)
 
 
-OutboxUnderFire.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+OutboxUnderFire.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 TestOutboxUnderFire = OutboxUnderFire.TestCase

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.outbox.record import HEADER_BYTES, MAGIC, PAYLOAD_MAX_BYTES, Record, decode, encode, find_next, needed
@@ -40,7 +40,6 @@ def test_a_record_that_is_cut_short_is_none(seq: int, payload: bytes, cut: int) 
     assert decode(record[: max(0, len(record) - cut)], 0) is None
 
 
-@settings(deadline=None)
 @given(
     pieces=st.lists(
         st.one_of(

@@ -12,6 +12,7 @@ import pytest
 
 from driftline.errors import NotEnoughRowsError, ReferenceFileError
 from driftline.eventlog.reader import LogReader
+from driftline.report.columns import columns_of
 from driftline.report.reading import read_windows
 from driftline.report.selection import Selection, TimeRange
 from driftline.report.windows import Prediction, Windows
@@ -197,3 +198,32 @@ def test_a_file_that_is_not_there_or_no_file_is_an_error(log: LogReader, tmp_pat
     directory = tmp_path / f"directory{suffix}"
     directory.mkdir()
     assert "cannot be read" in refused(log, directory)
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("true", "false")])
+def test_the_booleans_of_a_csv_file_are_the_classes_of_the_log(compare: Compare, words: tuple[str, str]) -> None:
+    rows = [{**row, "predicted_class": words[row["predicted_class"] == 0]} for row in ROWS]
+    classes = columns_of(compare(".csv", rows))[-1]
+    assert classes.name == "predicted_class"
+    assert set(classes.reference.values) == {"0", "1"}
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_classes_in_words_are_not_compared_with_numbers(compare: Compare, suffix: str) -> None:
+    rows = [{**row, "predicted_class": ("no", "yes")[row["predicted_class"]]} for row in ROWS]
+    classes = columns_of(compare(suffix, rows))[-1]
+    assert classes.obstacle == (
+        "its values are written differently: no, yes in the reference, 0, 1 in the current window"
+    )
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_feature_without_a_single_number_is_an_error_that_shows_one(compare: Compare, suffix: str) -> None:
+    with pytest.raises(ReferenceFileError, match=r"has no number in feature_1; its first value is '0,5'"):
+        compare(suffix, [{**row, "feature_1": "0,5"} for row in ROWS])
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_column_called_kind_is_the_files_own_affair(compare: Compare, suffix: str) -> None:
+    windows = compare(suffix, [{**row, "kind": "train"} for row in ROWS])
+    assert len(windows.reference.predictions) == 100

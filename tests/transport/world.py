@@ -1,7 +1,9 @@
 """API lives, workers and what is between them, on real files and a real Redis, to be crashed and started again."""
 
 import asyncio
+import gc
 import json
+import warnings
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -28,6 +30,13 @@ Transport = Literal["local", "redis"]
 def run(story: Coroutine[Any, Any, None]) -> None:
     """Runs a story in an event loop of its own, for a minute at most."""
     asyncio.run(asyncio.wait_for(story, 60))
+
+
+def collect_remains() -> None:
+    """Collects what a crash left open, such as a connection that was being made, before another test is told of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 class Api:
@@ -57,6 +66,7 @@ class Api:
         await cancelled(self.task)
         self.outbox._give_up()
         await self._close()
+        collect_remains()
 
     async def _close(self) -> None:
         if isinstance(self.sender, RedisSender):
@@ -85,6 +95,7 @@ class Worker:
         async with self.scribe._busy:
             await cancelled(self.task)
         await self.scribe.close()
+        collect_remains()
 
 
 class World:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from driftline.errors import WorkerError
+from driftline.errors import PortError
 from driftline.worker.health import HealthServer
 
 READY = ["/health", "/health/ready"]
@@ -118,12 +118,12 @@ def test_a_client_that_resets_its_connection_leaves_no_traceback(
 
 
 def test_a_port_that_is_taken_is_a_worker_error_that_names_it(server: HealthServer) -> None:
-    with pytest.raises(WorkerError, match=rf"127\.0\.0\.1:{server.port}.*--metrics-port"):
+    with pytest.raises(PortError, match=rf"127\.0\.0\.1:{server.port}.*--metrics-port"):
         HealthServer("127.0.0.1", server.port, str)
 
 
 def test_a_host_that_is_none_is_a_worker_error() -> None:
-    with pytest.raises(WorkerError, match="no-such-host"):
+    with pytest.raises(PortError, match="no-such-host"):
         HealthServer("no-such-host.invalid", 0, str)
 
 

@@ -205,7 +205,7 @@ def test_a_port_that_is_taken_is_said_before_the_log_is_touched(tmp_path: Path, 
     wait_until(lambda: health(free_port)[0] == 200)
     code, said = start(tmp_path / "b", metrics_port=free_port).end(None)
     assert code == 3
-    assert said.startswith(f"worker_failed cannot serve metrics on 127.0.0.1:{free_port}")
+    assert said.startswith(f"port_taken cannot serve metrics on 127.0.0.1:{free_port}")
     assert not (tmp_path / "b").exists()
 
 

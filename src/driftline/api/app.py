@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from driftline import __version__
@@ -52,6 +52,7 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
+        redoc_url=None,  # would ask a foreign host for its logo
         exception_handlers={HTTPException: _on_http_error},
     )
     app.router.routes.extend(_routes(service, config.max_body_bytes))
@@ -86,6 +87,7 @@ def _routes(service: Service, max_body_bytes: int) -> list[Route]:
         return Response(payload, headers={"content-type": content_type})
 
     return [
+        Route("/", lambda _: RedirectResponse("/docs")),
         Route(PREDICT, predict, methods=["POST"]),
         Route("/health", ready),
         Route("/health/live", live),

@@ -118,6 +118,8 @@ class Predictor:
             raise too_large(self._max_body_bytes)
         if not is_json(headers.get("content-type")):
             raise InputError("unsupported_media_type", "The Content-Type must be application/json, in UTF-8.")
+        if headers.get("content-encoding") not in {None, "", "identity"}:
+            raise InputError("unsupported_media_type", "The body must not be compressed: leave Content-Encoding out.")
         features = self._decode(body)
         probability = self._score_row(astuple(features))
         if not math.isfinite(probability):

@@ -92,7 +92,7 @@ class Service:
         finally:
             self.stop_soon()
             await relay.stop(config.flush_s)
-            await relaying
+            await asyncio.gather(relaying, return_exceptions=True)
             await outbox.close()
             await sender.close()
             log.info("api.stopped")

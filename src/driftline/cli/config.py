@@ -1,6 +1,7 @@
 """``driftline config``: the effective settings."""
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -39,5 +40,11 @@ def _print_table(settings: "Settings") -> None:
     for name in type(settings).model_fields:
         value, source = settings.shown(name), settings.source(name)
         style = "dim" if source == "default" else ""
-        table.add_row(name, Text("-" if value is None else str(value)), Text(source), style=style)
-    Console(soft_wrap=True).print(table)
+        table.add_row(name, Text("-" if value is None else _printable(str(value))), Text(source), style=style)
+    # Without a terminal there is no width to keep to: a value that is cut would be of no use.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+def _printable(text: str) -> str:
+    """The text, with what would be a command to the terminal written out."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

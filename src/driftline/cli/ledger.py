@@ -21,14 +21,14 @@ MEANING = {
     "accepted": "answered with 200",
     "logged": "in the log, counted there",
     "in_flight": "in an outbox, on the way to the log",
-    "quarantined": "damaged on disk and set aside",
+    "quarantined": "damaged on disk and set aside; should be 0",
     "missing": "should be 0",
     "duplicated": "should be 0",
 }
 
 
 def ledger(*, data: Data = None, broker: Broker = None, as_json: Json = False) -> None:
-    """Counts what was accepted against what is in the log; ends with 1 if something is missing or twice there.
+    """Counts what was accepted against what is in the log; ends with 1 if something is missing, damaged or there twice.
 
     accepted = logged + in flight + quarantined + missing. The log itself is counted, line by line, which
     takes some seconds for each gigabyte.
@@ -52,7 +52,7 @@ def _print_table(taken: "Ledger") -> None:
     counts = {name: getattr(taken, name) for name in MEANING}
     width = max(len(f"{count:,}") for count in counts.values())
     for name, count in counts.items():
-        wrong = count and name in {"missing", "duplicated"}
+        wrong = count and name in {"quarantined", "missing", "duplicated"}
         line = f"{name.replace('_', ' '):<12} {count:>{width},}  "
         typer.echo(typer.style(line, fg="red" if wrong else None, bold=wrong) + typer.style(MEANING[name], dim=True))
     for gap in taken.gaps:

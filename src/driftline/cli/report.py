@@ -129,6 +129,9 @@ def report(
         _open(output.absolute().as_uri())
     if fail_on_drift and made.drift:
         raise typer.Exit(Exit.NO)
+    unreadable = [it.name for it in made.isolated if it.unreadable]
+    if fail_on_drift and unreadable:
+        raise ReportError(f"whether there is drift is not known: {', '.join(unreadable)} could not be compared")
 
 
 def _made(log_dir: Path, selection: "Selection") -> "DriftReport":

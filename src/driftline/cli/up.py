@@ -23,6 +23,7 @@ from driftline.cli.options import (
     Processes,
     read_settings,
 )
+from driftline.errors import SettingsError
 from driftline.ports import claim
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def up(
         model=model,
         log_format=log_format,
     )
+    if settings.port and settings.port == settings.metrics_port:
+        raise SettingsError(f"the API and the worker's metrics cannot both have port {settings.port}")
     port = claim(settings.host, settings.port).port
 
     from driftline.supervisor import Supervisor  # noqa: PLC0415 - see read_settings

@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from driftline.contract.nearest import did_you_mean
@@ -43,7 +44,7 @@ def read_features(body: bytes, names: tuple[str, ...]) -> tuple[float, ...]:
     parsed = _parse(body)
     if not isinstance(parsed, _Pairs):
         raise InputError("not_an_object", f"The body must be a JSON object, not {_kind(parsed)}.")
-    errors = [error for _, error in zip(range(MAX_LISTED_ERRORS), _errors(parsed, names), strict=False)]
+    errors = list(islice(_errors(parsed, names), MAX_LISTED_ERRORS + 1))  # one more tells that there are more
     if errors:
         raise InvalidFieldsError(errors)
     values = dict(parsed)

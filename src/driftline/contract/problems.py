@@ -38,7 +38,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "method_not_allowed": Problem(405, "The path does not take this method"),
         "body_timeout": Problem(408, "The body did not arrive in time"),
         "body_too_large": Problem(413, "The body is too large"),
-        "unsupported_media_type": Problem(415, "The content type is not JSON"),
+        "unsupported_media_type": Problem(415, "The body is not plain JSON"),
         "empty_body": Problem(422, "The body is empty"),
         "invalid_utf8": Problem(422, "The body is not UTF-8"),
         "not_an_object": Problem(422, "The body is not a JSON object"),
@@ -96,9 +96,15 @@ class InvalidFieldsError(InputError):
     """
 
     def __init__(self, errors: Iterable[FieldError]) -> None:
-        self.errors = tuple(errors)[:MAX_LISTED_ERRORS]
-        first = self.errors[0]
-        message = first.detail if len(self.errors) == 1 else f"{len(self.errors)} fields are wrong; see errors"
+        found = tuple(errors)
+        self.errors = found[:MAX_LISTED_ERRORS]
+        first = found[0]
+        if len(found) > MAX_LISTED_ERRORS:
+            message = f"More than {MAX_LISTED_ERRORS} fields are wrong; see errors for the first of them"
+        elif len(found) > 1:
+            message = f"{len(found)} fields are wrong; see errors"
+        else:
+            message = first.detail
         super().__init__(first.code, message, first.path)
 
 

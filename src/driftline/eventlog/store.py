@@ -128,9 +128,18 @@ class LogStore:
             )
             try:
                 self._open(create)
+                self._file = path.stat()
             except BaseException:
                 self._connection.close()
                 raise
+
+    def in_place(self) -> bool:
+        """Whether the path still leads to the file that is open."""
+        # By stat alone: closing a second descriptor of the file would take SQLite's locks away (POSIX).
+        try:
+            return os.path.samestat(self._file, self.path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def _open(self, create: bool) -> None:
         self._connection.execute("PRAGMA synchronous = FULL")

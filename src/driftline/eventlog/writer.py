@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from driftline.durable import lock_directory, make_directory, sync_content, sync_directory
+from driftline.durable import leads_to, lock_directory, make_directory, sync_content, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Commit, Gap, LogStore, Tombstone
 
@@ -95,10 +95,12 @@ class LogWriter:
 
         Raises:
             LogDamagedError: The active segment is shorter than what was committed to it, or there are segments and no
-                record of what was; nothing has been changed.
+                record of what was, or the directory is not the one that was locked; nothing has been changed.
             LogUnavailableError: The disk refuses.
         """
         self._close_files()
+        if self._lock_fd is not None and not leads_to(self.log_dir, self._lock_fd):
+            raise self._gone()
         try:
             holds_lines = any(path.stat().st_size for path in (self.log_dir / SEGMENTS).glob("*.jsonl"))
             self._store = LogStore(self.log_dir / FILE_NAME, create=not holds_lines)
@@ -157,10 +159,12 @@ class LogWriter:
             tombstones: Events that came damaged.
 
         Raises:
+            LogDamagedError: As :meth:`check_in_place`.
             LogUnavailableError: Disk full, or failing. Nothing is known of this append until :meth:`recover`.
         """
         store = self._opened_store()
         try:
+            self.check_in_place()
             if self._due():
                 self._rotate()
             block = self._block
@@ -174,6 +178,27 @@ class LogWriter:
             raise
         self._block = block
         self.committed.update(committed)
+
+    def check_in_place(self) -> None:
+        """Returns if what is committed now can be found again: the files are those that the paths lead to.
+
+        Raises:
+            LogDamagedError: One was removed or replaced while the log was being written.
+            LogUnavailableError: The log is not open, or the disk refuses.
+        """
+        store = self._opened_store()
+        assert self._lock_fd is not None
+        assert self._fd is not None
+        segment = segment_path(self.log_dir, self._segment)
+        try:
+            there = leads_to(self.log_dir, self._lock_fd) and leads_to(segment, self._fd) and store.in_place()
+        except OSError as error:
+            raise LogUnavailableError(f"cannot look at {self.log_dir}: {error.strerror}") from error
+        if not there:
+            raise self._gone()
+
+    def _gone(self) -> LogDamagedError:
+        return LogDamagedError(f"the log in {self.log_dir} was removed or replaced while it was being written")
 
     def replace(self, log_id: str) -> None:
         """Declares this log the successor of one that is lost: outboxes which obeyed that one will obey this.

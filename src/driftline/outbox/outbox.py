@@ -10,7 +10,7 @@ from typing import Literal
 
 import structlog
 
-from driftline.durable import sync_content
+from driftline.durable import leads_to, sync_content
 from driftline.errors import OutboxError, OutboxFullError, OutboxUnavailableError
 from driftline.outbox.record import PAYLOAD_MAX_BYTES, encode
 from driftline.outbox.root import OutboxRoot, open_segment
@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 Sync = Literal["os", "always"]
 _PROBE_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.05
 
 
 class Outbox:
@@ -30,7 +31,8 @@ class Outbox:
 
     A failed append is cut back, so that its seq can be used by the next. A failed fdatasync retires the producer id:
     the kernel may have dropped the pages it could not write, so nothing may be appended behind them, and a second
-    fdatasync would lie. What was written stays for the relay to drain.
+    fdatasync would lie. What was written stays for the relay to drain. A directory that was removed, or moved away,
+    retires the id too, for nobody would find what is appended to it; appends look for that every 50 ms.
 
     Args:
         root: Where the directory is made; must exist.
@@ -69,6 +71,7 @@ class Outbox:
         self._waiting: list[asyncio.Future[None]] = []
         self._syncer: asyncio.Task[None] | None = None
         self._probed_at = -_PROBE_EVERY_S
+        self._looked_at = 0.0
         self._closed = False
 
     @property
@@ -93,6 +96,7 @@ class Outbox:
             OutboxFullError: The outbox holds ``max_bytes``.
             OutboxUnavailableError: The disk refused; nothing was appended.
         """
+        self._look()
         seq = self.next_seq
         if self._closed or len(payload) > PAYLOAD_MAX_BYTES:
             raise OutboxUnavailableError("the outbox is closed" if self._closed else "the event is too long")
@@ -180,6 +184,24 @@ class Outbox:
         self._give_up()
 
     # -- segments
+
+    def _look(self) -> None:
+        """Makes sure, every 50 ms, that what is appended can be found again.
+
+        Raises:
+            OutboxUnavailableError: The directory or the segment is gone; the next append starts anew.
+        """
+        now = time.monotonic()
+        if self._fd is None or self._lock_fd is None or now - self._looked_at < _LOOK_EVERY_S:
+            return
+        try:
+            there = leads_to(self.root.path / self.producer, self._lock_fd) and os.fstat(self._fd).st_nlink > 0
+        except OSError as error:
+            raise OutboxUnavailableError(f"the outbox cannot be looked at: {error.strerror}") from error
+        if not there:
+            self._retire("it was removed or moved away")
+            raise OutboxUnavailableError("the outbox cannot be written: it was removed, and starts anew")
+        self._looked_at = now
 
     def _next_segment(self) -> int:
         name = segment_name(self.next_seq)

@@ -13,6 +13,7 @@ from driftline.report.windows import NAMES, Prediction, Side, Windows
 
 Type = Literal["numerical", "categorical"]
 Value = float | str | None
+PREDICTED = ("probability", "predicted_class")
 
 
 @dataclass(frozen=True)
@@ -43,24 +44,56 @@ class Column:
     current: Series
 
     @property
+    def feature(self) -> bool:
+        """Whether it is what the model was given, not what it said."""
+        return self.name not in PREDICTED
+
+    @property
     def obstacle(self) -> str | None:
         """Why it must not go into the report, in which it would raise, have no score, or say nothing; or None."""
-        sides: dict[Side, Series] = {"reference": self.reference, "current": self.current}
-        for side, series in sides.items():
-            place = NAMES[side]
-            if series.strangers:
-                return f"{_rows(series.strangers)} of {place} {_have(series.strangers)} a value that is not a number"
-            infinite = sum(isinstance(value, float) and math.isinf(value) for value in series.values)
-            if infinite:
-                return f"{_rows(infinite)} of {place} {_have(infinite)} an infinite value"
-            held = len(series.values) - series.missing
-            if held == 0:
-                return f"it has no value in {place}"
-            if held < MIN_WINDOW_ROWS:
-                return f"it has {held} values in {place}; {MIN_WINDOW_ROWS} are needed"
-        if len({*self.reference.values, *self.current.values} - {None}) == 1:
+        for side, series in self._sides.items():
+            if obstacle := _obstacle_in(series, NAMES[side]):
+                return obstacle
+        if self.constant:
             return "it has one and the same value in both windows"
-        return None
+        return self._other_spelling() if self.type == "categorical" else None
+
+    @property
+    def constant(self) -> bool:
+        """Whether there is but one value, and the same in both windows: nothing to compare, and no drift."""
+        return len({*self.reference.values, *self.current.values} - {None}) == 1
+
+    @property
+    def _sides(self) -> dict[Side, Series]:
+        return {"reference": self.reference, "current": self.current}
+
+    def _other_spelling(self) -> str | None:
+        """Words in one window and numbers in the other are a matter of spelling, not of drift."""
+        reference, current = (
+            {str(value) for value in series.values if value is not None} for series in self._sides.values()
+        )
+        if reference & current or _all_numbers(reference) == _all_numbers(current):
+            return None
+        shown = [", ".join(sorted(values)[:3]) for values in (reference, current)]
+        return f"its values are written differently: {shown[0]} in the reference, {shown[1]} in the current window"
+
+
+def _all_numbers(values: set[str]) -> bool:
+    return all(value.lstrip("-").isdecimal() for value in values)
+
+
+def _obstacle_in(series: Series, place: str) -> str | None:
+    if series.strangers:
+        return f"{_rows(series.strangers)} of {place} {_have(series.strangers)} a value that is not a number"
+    infinite = sum(isinstance(value, float) and math.isinf(value) for value in series.values)
+    if infinite:
+        return f"{_rows(infinite)} of {place} {_have(infinite)} an infinite value"
+    held = len(series.values) - series.missing
+    if held == 0:
+        return f"it has no value in {place}"
+    if held < MIN_WINDOW_ROWS:
+        return f"it has {held} values in {place}; {MIN_WINDOW_ROWS} are needed"
+    return None
 
 
 def columns_of(windows: Windows) -> list[Column]:
@@ -70,7 +103,7 @@ def columns_of(windows: Windows) -> list[Column]:
         ReportError: A feature has the name of one of the latter.
     """
     features = dict.fromkeys([*windows.reference.features, *windows.current.features])
-    if taken := {"probability", "predicted_class"} & features.keys():
+    if taken := {*PREDICTED} & features.keys():
         raise ReportError(f"a feature has a name that means something else in a report: {', '.join(sorted(taken))}")
     return [
         *(_column(name, "numerical", windows, partial(_feature, name)) for name in features),
@@ -97,8 +130,13 @@ def _numbers(values: Sequence[Any]) -> Series:
     return Series(tuple(None if number is None or math.isnan(number) else number for number in numbers), strangers)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value counts as a number; True and False do not."""
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if not is_number(value):
         return None
     try:
         return float(value)

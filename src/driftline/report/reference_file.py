@@ -3,16 +3,16 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from driftline.contract.event import Event
 from driftline.errors import ReferenceFileError, ReportError
+from driftline.report.columns import PREDICTED, is_number
 from driftline.report.sample import Drawn
 from driftline.report.windows import Prediction, Progress, Window
 
-PREDICTED = ("probability", "predicted_class")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 BATCH_ROWS = 1000
 
@@ -42,7 +42,8 @@ def read_reference_file(path: Path, features: tuple[str, ...], drawn: Drawn[Pred
     names: dict[str, None] = {}
     try:
         for row in read(path, (*features, *PREDICTED, "features", "kind"), names, progress):
-            if "kind" in features or row.get("kind", "prediction") == "prediction":
+            # Only a row shaped as in the log has a kind in the log's sense.
+            if not isinstance(row.get("features"), Mapping) or row.get("kind", "prediction") == "prediction":
                 drawn.append(_prediction(row, features))
     except OSError as error:
         raise ReferenceFileError(f"the reference file {path} cannot be read: {error.strerror or error}") from error
@@ -51,15 +52,27 @@ def read_reference_file(path: Path, features: tuple[str, ...], drawn: Drawn[Pred
     missing = [name for name in features if name not in names]
     if missing and names:
         raise ReferenceFileError(f"the reference file {path} lacks {', '.join(missing)}; it has {', '.join(names)}")
+    predictions = tuple(drawn.items())
+    for name in features:
+        _check_numbers(path, name, [row.features[name] for row in predictions])
     known = {*features, *PREDICTED, *Event.__struct_fields__}
     return Window(
         "reference",
-        tuple(drawn.items()),
+        predictions,
         drawn.chosen,
         out_of=drawn.seen,
         file=str(path),
         ignored_columns=tuple(name for name in names if name not in known),
     )
+
+
+def _check_numbers(path: Path, name: str, values: Sequence[Any]) -> None:
+    """A feature of which no value is a number was written by other rules than ours, such as with decimal commas."""
+    held = [value for value in values if value is not None]
+    if held and not any(is_number(value) for value in held):
+        raise ReferenceFileError(
+            f"the reference file {path} has no number in {name}; its first value is {str(held[0])[:40]!r}"
+        )
 
 
 def _prediction(row: Row, features: tuple[str, ...]) -> Prediction:
@@ -84,7 +97,7 @@ def _csv(path: Path, wanted: Collection[str], names: dict[str, None], progress: 
             names.update(dict.fromkeys(header))
             if len(names) < len(header):
                 raise ValueError("its header has a name twice")
-            read_as = [_parsed if name in wanted else str for name in header]
+            read_as = [_parser(name) if name in wanted else str for name in header]
             for number, fields in enumerate(reader):
                 if not fields:
                     continue
@@ -95,6 +108,16 @@ def _csv(path: Path, wanted: Collection[str], names: dict[str, None], progress: 
                     progress(file.tell(), size)
         except csv.Error as error:
             raise ValueError(f"line {reader.line_num}: {error}") from error
+
+
+def _parser(name: str) -> Callable[[str], float | str | bool | None]:
+    return _parsed_class if name == "predicted_class" else _parsed
+
+
+def _parsed_class(field: str) -> float | str | bool | None:
+    """CSV has no booleans, so here these words stand for them, as Python and pandas write them."""
+    boolean = {"true": True, "false": False}.get(field.strip().lower())
+    return _parsed(field) if boolean is None else boolean
 
 
 def _parsed(field: str) -> float | str | None:

@@ -20,7 +20,11 @@ def make_report(windows: Windows) -> DriftReport:
     """
     columns = columns_of(windows)
     obstacles = {column.name: column.obstacle for column in columns}
-    isolated = [Isolated(name, reason) for name, reason in obstacles.items() if reason]
+    isolated = [
+        Isolated(column.name, reason, unreadable=column.feature and not column.constant)
+        for column in columns
+        if (reason := obstacles[column.name])
+    ]
     sound = [column for column in columns if not obstacles[column.name]]
     if not sound:
         raise ReportError("no column can be compared: " + "; ".join(f"{it.name}: {it.reason}" for it in isolated))
@@ -41,7 +45,11 @@ def _compare(columns: Sequence[Column]) -> tuple[Comparison, list[Isolated]]:
     try:
         return compare(columns), []
     except ReportError:
-        refused = [Isolated(column.name, reason) for column in columns if (reason := _refusal(column))]
+        refused = [
+            Isolated(column.name, reason, unreadable=column.feature)
+            for column in columns
+            if (reason := _refusal(column))
+        ]
         if len(refused) in {0, len(columns)}:
             raise
     names = {it.name for it in refused}

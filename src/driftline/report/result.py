@@ -15,10 +15,17 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Isolated:
-    """A column that is no part of the report, and why."""
+    """A column that is no part of the report, and why.
+
+    Attributes:
+        name: The column.
+        reason: Why it was not compared.
+        unreadable: A feature of which the report should say something and cannot, so "no drift" is not known.
+    """
 
     name: str
     reason: str
+    unreadable: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,8 @@ class Ledger:
 
     @property
     def balanced(self) -> bool:
-        """Whether every accepted event is accounted for, once, and unharmed."""
-        return not (self.missing or self.duplicated or self.damaged)
+        """Whether every accepted event is in the log or on its way there, once, and unharmed."""
+        return not (self.missing or self.duplicated or self.damaged or self.quarantined)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as what JSON knows."""

@@ -36,6 +36,7 @@ _IDLE_POLL_S = 0.25
 _SURVEY_S = 1.0
 _BROKER_AWAY_S = 0.5
 _REST_S = 5.0
+_LAST_TURN_S = 0.2
 
 
 class Relay:
@@ -58,11 +59,12 @@ class Relay:
         self._epoch = ""
         self._away = ""
         self._stop_at: float | None = None
-        self._stopped = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self._polled_at = self._surveyed_at = -_SURVEY_S
 
     async def run(self) -> None:
         """Works until :meth:`stop`; a broker that is away, or a disk that fails, is waited for."""
+        self._task = asyncio.current_task()
         try:
             while not self._done():
                 pause_s = _TICK_S
@@ -78,16 +80,21 @@ class Relay:
                 await asyncio.sleep(pause_s)
         finally:
             self._close()
-            self._stopped.set()
 
     async def stop(self, flush_s: float) -> None:
-        """Gives what has been appended a while to be committed, then stops; the rest waits on disk.
+        """Gives what has been appended a while to be committed, then ends :meth:`run`; the rest waits on disk.
 
         Args:
-            flush_s: How long at most.
+            flush_s: How long at most; a broker that does not answer is not waited for any longer.
         """
         self._stop_at = time.monotonic() + flush_s
-        await self._stopped.wait()
+        if self._task is None:
+            return
+        await asyncio.wait([self._task], timeout=flush_s + _LAST_TURN_S)
+        # Again and again: redis-py sends with asyncio.wait_for, and that of Python 3.11 may swallow a cancellation.
+        while not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=_LAST_TURN_S)
 
     # -- one turn
 
@@ -99,11 +106,15 @@ class Relay:
         outbox = self._outbox
         if outbox.started and outbox.producer not in self._lanes:
             self._lanes[outbox.producer] = Lane(self._root, outbox, self._pace)
-        if any(lane.outstanding for lane in self._lanes.values()) or now - self._polled_at >= _IDLE_POLL_S:
+        polls = any(lane.outstanding for lane in self._lanes.values()) or now - self._polled_at >= _IDLE_POLL_S
+        if polls:
             self._polled_at = now
             await self._poll()
         if self._obeyed is not None and self._pace.window_batches:
             await self._send(self._obeyed)
+        if polls and self._away:
+            self._away = ""
+            log.info("relay.resumed")
 
     async def _survey(self) -> None:
         """Adopts orphans, lets go of a retired outbox, and measures."""
@@ -133,9 +144,6 @@ class Relay:
     async def _poll(self) -> None:
         asked = self._obeyed
         poll = await self._sender.poll(asked, list(self._lanes))
-        if self._away:
-            self._away = ""
-            log.info("relay.resumed")
         if poll.epoch != self._epoch:
             self._epoch = poll.epoch
             self._restart()

@@ -33,13 +33,14 @@ class EmbeddedReceiver:
         self._stop_at: float | None = None
         self._checked_at = -_CHECK_S
         self._obeyed: str | None = None
+        self._trouble = ""
 
     async def run(self, scribe: Scribe) -> None:
         """Works until :meth:`stop`, and then until nothing is left, for five seconds at most.
 
         Raises:
             LogMismatchError: The outboxes obey another log.
-            LogDamagedError: The log was found damaged.
+            LogDamagedError: The log was found damaged, or is gone.
             OutboxUnavailableError: The outboxes cannot be made.
         """
         self._root.create()
@@ -64,13 +65,22 @@ class EmbeddedReceiver:
     async def _next_batches(self, scribe: Scribe) -> list[Batch]:
         try:
             if time.monotonic() - self._checked_at >= _CHECK_S:
+                await scribe.check()
                 self._be_obeyed(scribe)
-            return await asyncio.to_thread(self._outboxes.batches, scribe.log_id, scribe.committed)
+            batches = await asyncio.to_thread(self._outboxes.batches, scribe.log_id, scribe.committed)
         except OSError as error:
-            log.error("outbox.unreadable", error=str(error))
+            self._unreadable(scribe, error.strerror or str(error))
             self._outboxes.close()
             await asyncio.sleep(_RETRY_S)
             return []
+        self._unreadable(scribe, "")
+        return batches
+
+    def _unreadable(self, scribe: Scribe, why: str) -> None:
+        if why and why != self._trouble:
+            log.error("outbox.unreadable", outboxes=str(self._root.path), error=why)
+        self._trouble = why
+        scribe.source_away(f"the outboxes in {self._root.path} cannot be used: {why}" if why else "")
 
     def _be_obeyed(self, scribe: Scribe) -> None:
         obeyed = self._root.log_id_durably(self._obeyed)

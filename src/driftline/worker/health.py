@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from driftline.contract.problems import PROBLEM_TYPE, problem
-from driftline.errors import WorkerError
+from driftline.errors import PortError
 from driftline.telemetry import metrics_payload
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ class HealthServer:
         port: The port it listens on.
 
     Raises:
-        WorkerError: The port cannot be had.
+        PortError: The port cannot be had.
     """
 
     def __init__(self, host: str, port: int, reason: Callable[[], str]) -> None:
@@ -40,7 +40,7 @@ class HealthServer:
         try:
             self._server = _Server((host, port), handler)
         except OSError as error:
-            raise WorkerError(
+            raise PortError(
                 f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with --metrics-port"
             ) from error
         self.port = self._server.server_port

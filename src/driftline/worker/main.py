@@ -70,7 +70,7 @@ async def run_worker(
     Raises:
         LogError: The log is damaged, the disk refuses, or the outboxes obey another log.
         BrokerError: The broker's URL is not one.
-        WorkerError: The port for metrics is taken.
+        PortError: The port for metrics cannot be had.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -78,7 +78,7 @@ async def run_worker(
         loop.add_signal_handler(signum, stopping.set)
     scribe = Scribe(LogWriter(log_dir, segment_max_bytes=segment_max_bytes, segment_max_age_s=segment_max_age_s))
     if broker_url is not None:
-        scribe.broker_away("not reached yet")
+        scribe.source_away("the broker is away: not reached yet")
     receiver = make_receiver(outbox_root, broker_url, broker_timeout_s)
     health = None if metrics_port is None else HealthServer(metrics_host, metrics_port, lambda: scribe.reason)
     task = asyncio.create_task(_work(scribe, receiver))

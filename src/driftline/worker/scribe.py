@@ -47,21 +47,21 @@ class Scribe:
         self.life = uuid.uuid4().hex
         self._stage = "starting"
         self._trouble = ""
-        self._broker = ""
+        self._source = ""
 
     @property
     def reason(self) -> str:
         """Why nothing is being taken now; empty while it is."""
-        return self._trouble or self._stage or self._broker
+        return self._trouble or self._stage or self._source
 
     @property
     def opened(self) -> bool:
         """Whether this worker has the log."""
         return not self._stage
 
-    def broker_away(self, why: str) -> None:
+    def source_away(self, why: str) -> None:
         """Is told by the receiver why what it receives from cannot be reached; an empty string if it can."""
-        self._broker = f"the broker is away: {why}" if why else ""
+        self._source = why
 
     @property
     def log_id(self) -> str:
@@ -127,6 +127,19 @@ class Scribe:
                 return
             if intake.lines:
                 log.debug("log.committed", events=intake.lines, seconds=round(time.monotonic() - started, 4))
+
+    async def check(self) -> None:
+        """Returns if the log is still where it was opened, so that whoever is idle notices too.
+
+        Raises:
+            LogDamagedError: It was removed or replaced; nothing can go on.
+        """
+        async with self._busy:
+            try:
+                await asyncio.to_thread(self._writer.check_in_place)
+            except LogUnavailableError as error:
+                self._unavailable(error)
+                await self._recover()
 
     async def close(self) -> None:
         """Gives up the log after the commit under way."""

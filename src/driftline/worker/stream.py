@@ -115,12 +115,13 @@ class StreamReceiver:
         """Works until :meth:`stop`; Redis may come and go.
 
         Raises:
-            LogDamagedError: The log was found damaged.
+            LogDamagedError: The log was found damaged, or is gone.
         """
         self._scribe = scribe
         self._acknowledgements = Acknowledgements(self._redis, scribe.log_id, scribe.life, scribe.predecessors)
         try:
             while not self._stop.is_set() and self._failed is None:
+                await scribe.check()
                 try:
                     await self._beat(scribe, self._acknowledgements)
                 except BrokerError as error:
@@ -191,7 +192,7 @@ class StreamReceiver:
         if self._away:
             self._away = ""
             log.info("broker.reached")
-        scribe.broker_away("")
+        scribe.source_away("")
 
     async def _publish_all(self, scribe: Scribe, acknowledgements: Acknowledgements) -> None:
         try:
@@ -216,7 +217,7 @@ class StreamReceiver:
         if error.message != self._away:  # such as a password that is wrong since it came back
             self._away = error.message
             log.warning("broker.lost", error=error.message)
-        scribe.broker_away(error.message)
+        scribe.source_away(f"the broker is away: {error.message}")
         if self._subscriber.running:  # FastStream would go on trying, at once after some errors, after 5 s after others
             await self._broker.stop()
 

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,9 +28,11 @@ def answering(status: int, body: bytes, *, after_s: float = 0.0) -> Iterator[int
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             time.sleep(after_s)
-            self.send_response(status if self.path == "/health/ready" else 404)
-            self.end_headers()
-            self.wfile.write(body)
+            with suppress(BrokenPipeError, ConnectionResetError):  # whoever asked may have lost patience
+                self.send_response(status if self.path == "/health/ready" else 404)
+                self.end_headers()
+                self.wfile.write(body)
+                self.wfile.flush()
 
         def log_message(self, *_: object) -> None: ...
 

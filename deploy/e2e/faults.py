@@ -27,7 +27,8 @@ def unusable_password(world: World) -> None:
     """A password with a tab, which the one-shot `init` refuses."""
     with world.steps.check("a password that cannot be used: one message, and what runs goes on running") as notes:
         before = world.machine.containers()
-        message = world.playbook(world.first).refused(driftline_redis_password="tab\there", **world.deployment())
+        wrong = {"driftline_redis_password": "with a\ttab"}
+        message = world.playbook(world.first).refused(**wrong, **world.deployment())
         notes.append(_says(message, "REDIS_PASSWORD", "cannot be printed"))
         ensure(world.machine.containers() == before, "a container was restarted")
         world.predict()

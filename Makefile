@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 ARGS  :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test load report format lock clean
+.PHONY: help setup up test e2e load report format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(STAMP) ## Every check: format, lint, types, import order, tests against 
 	@sh scripts/tools.sh
 	@$(VENV)/bin/python scripts/check.py $(ARGS)
 
+e2e: $(STAMP) ## The deployment, for real: a clean machine, the playbook, faults, an upgrade; wants root on Debian, 15 minutes
+	@$(VENV)/bin/python -m deploy.e2e
+
 load: $(STAMP) ## Twenty seconds of load on the Driftline that `make up` started
 	@$(VENV)/bin/python loadtest/run.py $(ARGS)
 
@@ -40,5 +43,5 @@ lock: $(STAMP) ## Write the lock files anew from pyproject.toml; ARGS=--upgrade 
 	@sh scripts/lock.sh $(ARGS)
 
 clean: ## Remove the environments and caches; data/ stays
-	@rm -rf $(VENV) $(VENV)-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,10 +9,13 @@ lock() {
 }
 
 # The first decides the versions, the others take theirs from it.
-lock pyproject.toml --extra report --extra load --group dev -o requirements/dev.txt "$@"
+lock pyproject.toml --extra report --extra load --group dev --group deploy -o requirements/dev.txt "$@"
 lock pyproject.toml --group dev -c requirements/dev.txt -o requirements/core.txt
 lock pyproject.toml --extra report -c requirements/dev.txt -o requirements/report.txt
+lock pyproject.toml --extra load -c requirements/dev.txt -o requirements/load.txt
 lock pyproject.toml -c requirements/dev.txt -o requirements/driftline.txt
+lock requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 lock requirements/uv.in -o requirements/uv.txt "$@"
 lock requirements/valkey.in -o requirements/valkey.txt "$@"
+lock requirements/ansible.in -o requirements/ansible.txt "$@"
 grep -c == requirements/*.txt

@@ -1,7 +1,7 @@
 """Runs a core of the tests under the other Pythons of this machine that Driftline is declared for.
 
-Each gets an environment of its own (.venv-3.12, ...), without what only the report and the load test need, and runs
-the tests that are marked ``core``: start, predict, log, ledger.
+Each gets an environment of its own (.venv-3.12, ...), without what only the report, the load test and the deployment
+need, and runs the tests that are marked ``core``: start, predict, log, ledger.
 """
 
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-WITHOUT = ("--ignore=tests/report", "--ignore=tests/loadtest")
+WITHOUT = ("--ignore=tests/report", "--ignore=tests/loadtest", "--ignore=tests/deploy")
 DECLARED = ((3, 11), (3, 12), (3, 13))
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees to it that the programs are there which the tests start: a Redis, a browser, curl, openssl.
+# Sees to it that the programs are there which the tests start: a Redis, a browser, curl, openssl, Prometheus.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/apt.sh
@@ -37,3 +37,4 @@ has redis-server valkey-server || { can_apt && want redis-server; } || redis_fro
 has chromium chromium-browser google-chrome || want chromium
 has curl || want curl
 has openssl || want openssl
+has promtool || want prometheus

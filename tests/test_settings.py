@@ -48,6 +48,9 @@ def test_each_layer_wins_over_the_one_below(monkeypatch: pytest.MonkeyPatch) -> 
     look()
     monkeypatch.setenv("REDIS_URL", "redis://redis-url:1")
     look()
+    Path("broker").write_text("redis://secret:1\n", encoding="utf-8")
+    monkeypatch.setenv("DRIFTLINE_BROKER_FILE", "broker")
+    look()
     monkeypatch.setenv("DRIFTLINE_BROKER", "redis://variable:1")
     look()
     flags["broker"] = "redis://flag:1"
@@ -56,6 +59,7 @@ def test_each_layer_wins_over_the_one_below(monkeypatch: pytest.MonkeyPatch) -> 
         (None, "default"),
         ("redis://file:1", "broker in driftline.toml"),
         ("redis://redis-url:1", "REDIS_URL"),
+        ("redis://secret:1", "DRIFTLINE_BROKER_FILE"),
         ("redis://variable:1", "DRIFTLINE_BROKER"),
         ("redis://flag:1", "--broker"),
     ]
@@ -65,6 +69,52 @@ def test_an_empty_broker_means_embedded_whatever_the_layers_below_say(monkeypatc
     monkeypatch.setenv("REDIS_URL", "redis://localhost:1")
     monkeypatch.setenv("DRIFTLINE_BROKER", "")
     assert load_settings({}).broker_url is None
+
+
+def test_a_broker_file_that_something_above_overrules_need_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_BROKER_FILE", "gone")
+    assert load_settings({"broker": "redis://flag:1"}).broker_url == "redis://flag:1"
+    monkeypatch.setenv("DRIFTLINE_BROKER", "")
+    assert load_settings({}).broker_url is None
+
+
+def test_an_empty_name_of_a_broker_file_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_BROKER_FILE", "")
+    assert load_settings({}).source("broker") == "default"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "DRIFTLINE_BROKER_FILE names broker, which cannot be read: No such file or directory"),
+        (b"", "DRIFTLINE_BROKER_FILE names broker, which is empty"),
+        (b" \n", "DRIFTLINE_BROKER_FILE names broker, which is empty"),
+        (SECRET.encode() + b"\xff", "DRIFTLINE_BROKER_FILE names broker, which cannot be read: it is not text"),
+        (
+            SECRET.encode(),
+            "DRIFTLINE_BROKER_FILE: the broker's address must begin with redis://, rediss:// or unix://",
+        ),
+        (
+            f"redis://:{SECRET}@h\nredis://:{SECRET}@h".encode(),
+            "DRIFTLINE_BROKER_FILE names broker, which has more than one line",
+        ),
+    ],
+)
+def test_a_broker_file_that_will_not_do_is_one_line_without_what_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        Path("broker").write_bytes(content)
+    monkeypatch.setenv("DRIFTLINE_BROKER_FILE", "broker")
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    assert caught.value.message == said
+
+
+def test_a_broker_file_must_be_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_BROKER_FILE", ".")
+    with pytest.raises(SettingsError, match=r"names \., which cannot be read: Is a directory"):
+        load_settings({})
 
 
 def test_the_settings_file_may_lie_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The settings, each with the place its value came from.
 
-A command-line flag wins over a ``DRIFTLINE_*`` variable, that over ``REDIS_URL`` (for the broker), that over
-``driftline.toml`` in the working directory (or the file ``DRIFTLINE_CONFIG`` names), and that over the default.
+A command-line flag wins over a ``DRIFTLINE_*`` variable, that over the file ``DRIFTLINE_BROKER_FILE`` names and that
+over ``REDIS_URL`` (both for the broker), that over ``driftline.toml`` in the working directory (or the file
+``DRIFTLINE_CONFIG`` names), and that over the default.
 Nothing is read when this module is imported or a :class:`Settings` is made, only by :func:`load_settings`.
 """
 
@@ -31,6 +32,7 @@ ENV_PREFIX = "DRIFTLINE_"
 CONFIG_VARIABLE = "DRIFTLINE_CONFIG"
 CONFIG_FILE = "driftline.toml"
 BROKER_VARIABLE = "REDIS_URL"
+BROKER_FILE_VARIABLE = "DRIFTLINE_BROKER_FILE"
 BROKER_SCHEMES = ("redis", "rediss", "unix")
 BROKER_PARAMETERS = (
     "db",
@@ -147,7 +149,7 @@ class Settings(BaseSettings):
         return self.broker.get_secret_value() if self.broker else None
 
     def source(self, name: str) -> str:
-        """Where a value came from: ``--port``, ``DRIFTLINE_PORT``, ``REDIS_URL``, ``port in FILE`` or ``default``."""
+        """Where a value came from: ``--port``, ``DRIFTLINE_PORT``, ``REDIS_URL``, ``port in FILE``, ``default`` ..."""
         return self._sources.get(name, "default")
 
     def with_sources(self, sources: Mapping[str, str]) -> Self:
@@ -193,11 +195,16 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     """
     path = Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
     redis_url = os.environ.get(BROKER_VARIABLE)
+    environment = _from_environment()
+    given = {name: value for name, value in flags.items() if value is not None}
+    # A file that would not be heeded need not exist.
+    broker = {} if "broker" in environment | given else _from_broker_file()
     layers: list[tuple[Callable[[str], str], dict[str, Any]]] = [
         (lambda name: f"{name} in {path}", _from_file(path)),
         (lambda _: BROKER_VARIABLE, {"broker": redis_url} if redis_url else {}),
-        (variable, _from_environment()),
-        (flag, {name: value for name, value in flags.items() if value is not None}),
+        (lambda _: BROKER_FILE_VARIABLE, broker),
+        (variable, environment),
+        (flag, given),
     ]
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -213,9 +220,25 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
 def _from_environment() -> dict[str, Any]:
     known = [variable(name) for name in Settings.model_fields]
     for name in os.environ:
-        if name.upper().startswith(ENV_PREFIX) and name.upper() not in [*known, CONFIG_VARIABLE]:
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in [*known, CONFIG_VARIABLE, BROKER_FILE_VARIABLE]:
             raise UnknownSettingError(f"there is no setting {name}; the nearest is {_nearest(name.upper(), known)}")
     return EnvSettingsSource(Settings)()
+
+
+def _from_broker_file() -> dict[str, Any]:
+    path = os.environ.get(BROKER_FILE_VARIABLE)
+    if not path:
+        return {}
+    try:
+        address = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError(f"{BROKER_FILE_VARIABLE} names {path}, which cannot be read: {reason}") from None
+    if not address:
+        raise SettingsError(f"{BROKER_FILE_VARIABLE} names {path}, which is empty")
+    if len(address.splitlines()) > 1:
+        raise SettingsError(f"{BROKER_FILE_VARIABLE} names {path}, which has more than one line")
+    return {"broker": address}
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def test_a_full_outbox_is_not_ready_and_says_so_but_lives(start_api: StartApi) -
     assert api.client.get("/health/live").json() == {"status": "ok"}
     assert len(api.events()) == 2
     assert api.metrics()['driftline_events_refused_total{reason="outbox_full"}'] == 4
+    wait_until(lambda: api.metrics()["driftline_outbox_fill_ratio"] == 1)  # measured once a second
     assert api.log().count("predictions.refused") == 1
 
 

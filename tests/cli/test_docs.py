@@ -35,7 +35,11 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 
 
 def test_variables_named_in_the_documentation_exist() -> None:
-    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {"DRIFTLINE_CONFIG"}
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {
+        "DRIFTLINE_CONFIG",
+        "DRIFTLINE_BROKER_FILE",
+    }
+    known |= set(re.findall(r"^#(DRIFTLINE_[A-Z_]+)=", (DOCS.parent / ".env.example").read_text("utf-8"), re.MULTILINE))
     named = {
         name
         for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]

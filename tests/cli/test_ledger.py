@@ -3,11 +3,12 @@
 import json
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, Up
+from tests.cli.conftest import PROGRAM, Run, Up, environment
 from tests.cli.test_up import logged_ids, predict
 from tests.waiting import wait_until
 
@@ -54,3 +55,17 @@ def test_a_log_that_was_tampered_with_is_exit_code_1(run: Run, data: Path) -> No
     assert finished.returncode == 1
     assert json.loads(finished.stdout)["balanced"] is False
     assert "bytes differ from what was committed" in run("ledger", "--data", str(data)).stdout
+
+
+def test_a_backup_unpacked_by_tar_is_the_same_log(run: Run, data: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "log.tar"
+    with archive.open("wb") as out:
+        command = [str(PROGRAM), "log", "backup", "--data", str(data)]
+        subprocess.run(command, check=True, stdout=out, env=environment())
+    show = ("log", "show", "--json", "--data", str(data))
+    before = json.loads(run(*show).stdout)
+    shutil.rmtree(data / "logs")
+    (data / "logs").mkdir()
+    subprocess.run(["tar", "-x", "-C", str(data / "logs"), "-f", str(archive)], check=True)
+    assert json.loads(run(*show).stdout) == before
+    assert run("ledger", "--data", str(data)).returncode == 0

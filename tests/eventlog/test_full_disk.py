@@ -24,6 +24,7 @@ def test_a_full_disk_is_unavailable_and_when_there_is_room_nothing_is_lost_or_do
     writer = open_log(disk.path / "logs")
     append(writer, 0, 2, size=CAPTURE_BYTES)
     disk.fill()
+    refusals = []
     for _ in range(3):
         with pytest.raises(LogUnavailableError):
             append(writer, 2, 5, size=CAPTURE_BYTES)
@@ -31,8 +32,10 @@ def test_a_full_disk_is_unavailable_and_when_there_is_room_nothing_is_lost_or_do
             append(writer, 2, 5)
         try:
             writer.recover()
-        except LogUnavailableError:
-            assert disk.path.is_mount(), "a limit on files leaves room for what a recovery needs"
+        except LogUnavailableError as error:
+            refusals.append(str(error))
+    assert disk.path.is_mount() or not refusals, "a limit on files leaves room for what a recovery needs"
+    assert [refusal for refusal in refusals if "No space left on device" not in refusal] == []
     assert (writer.rows, writer.committed) == (2, {PRODUCER: 2})
     disk.free()
     writer.recover()
@@ -60,7 +63,7 @@ def test_a_disk_that_is_full_at_the_start_is_unavailable_and_not_damaged(tmp_pat
         (disk.path / "other").write_bytes(b"x" * CAPTURE_BYTES)
         disk.fill()
         if disk.path.is_mount():
-            with pytest.raises(LogUnavailableError):
+            with pytest.raises(LogUnavailableError, match="No space left on device"):
                 LogWriter(disk.path / "logs").try_open()
         disk.free()
         writer = open_log(disk.path / "logs")

@@ -1,10 +1,13 @@
 """The reader gives committed lines, by row and by time, without ever holding more than a little of them."""
 
 import json
+import os
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -235,6 +238,37 @@ def test_committed_numbers_of_some_producers_leave_out_the_others_and_the_unknow
     assert store.committed_of([f"{number}" for number in range(5000)] + ["a"]) == {"a": 1}
     store.close()
     writer.close()
+
+
+# -- where nothing may be written
+
+
+@contextmanager
+def write_protected(directory: Path) -> Iterator[None]:
+    """Nobody may write there, not even root."""
+    if os.geteuid():
+        directory.chmod(0o555)
+        yield
+        directory.chmod(0o755)
+        return
+    if subprocess.run(["mount", "--bind", directory, directory], check=False, capture_output=True).returncode:
+        pytest.skip("root may not mount here, and nothing else keeps root from writing")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", directory], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def test_a_log_at_rest_is_read_where_nothing_may_be_written(writer: LogWriter) -> None:
+    writer.close()
+    with write_protected(writer.log_dir), LogReader(writer.log_dir) as log:
+        assert seqs(log.lines()) == list(range(10))
+
+
+def test_a_log_that_is_being_written_is_read_where_nothing_may_be_written(writer: LogWriter) -> None:
+    with write_protected(writer.log_dir), LogReader(writer.log_dir) as log:
+        assert seqs(log.lines()) == list(range(10))
 
 
 # -- memory

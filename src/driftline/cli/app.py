@@ -18,7 +18,9 @@ app = typer.Typer(
 )
 
 
-log_app = typer.Typer(no_args_is_help=True, help="What a log says of itself; a new one in place of a lost one.")
+log_app = typer.Typer(
+    no_args_is_help=True, help="What a log says of itself; a copy of it; a new one in place of a lost one."
+)
 
 
 def _add(group: typer.Typer, name: str, command: Callable[..., None], epilog: str) -> None:
@@ -34,6 +36,7 @@ _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
 _add(app, "config", config.config, config.EPILOG)
 _add(log_app, "show", log.show, log.SHOW_EPILOG)
+_add(log_app, "backup", log.backup, log.BACKUP_EPILOG)
 _add(log_app, "replace", log.replace, log.REPLACE_EPILOG)
 app.add_typer(log_app, name="log")
 

@@ -1,7 +1,8 @@
-"""``driftline log``: what a log says of itself, and putting a new one in the place of one that is lost."""
+"""``driftline log``: what a log says of itself, a copy of it, and a new one in the place of one that is lost."""
 
 import json
 import re
+import sys
 from typing import Annotated, NoReturn
 
 import typer
@@ -10,6 +11,7 @@ from driftline.cli.exits import Exit, epilog
 from driftline.cli.options import Data, Json, read_settings
 
 SHOW_EPILOG = epilog("driftline log show", "driftline log show --json | jq .rows")
+BACKUP_EPILOG = epilog("driftline log backup >log.tar", "driftline log backup | ssh backup 'cat >log.tar'")
 REPLACE_EPILOG = epilog("driftline log replace 0f8fad5bd9cb469fa16570867728950e")
 
 OldLog = Annotated[str, typer.Argument(metavar="LOG_ID", help="Id of the log that is lost.")]
@@ -35,6 +37,20 @@ def show(*, data: Data = None, as_json: Json = False) -> None:
     for name, value in facts.items():
         text = f"{value:,}" if isinstance(value, int) else ", ".join(value) if isinstance(value, list) else value
         typer.echo(f"{name:<10} {text or '-'}")
+
+
+def backup(*, data: Data = None) -> None:
+    """Writes a copy of the log to stdout, as a tar archive, while the worker goes on.
+
+    It is the log of one moment, whole. To restore it, unpack it into an empty log folder, with the worker stopped:
+    [bold]tar -x -C data/logs <log.tar[/bold]. What was logged after that moment is not in it: see docs/log.md.
+    """
+    settings = read_settings(data=data)
+    from driftline.eventlog.backup import write_backup  # noqa: PLC0415 - see read_settings
+
+    if sys.stdout.isatty():
+        raise typer.BadParameter("an archive is nothing for a terminal: driftline log backup >log.tar")
+    write_backup(settings.log_dir, sys.stdout.buffer)
 
 
 def replace(log_id: OldLog, *, data: Data = None) -> None:

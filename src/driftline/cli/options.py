@@ -14,7 +14,8 @@ Broker = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Redis address. With a password, better in DRIFTLINE_BROKER or REDIS_URL. Default: none, embedded",
+        help="Redis address. With a password, better in DRIFTLINE_BROKER, or in the file that DRIFTLINE_BROKER_FILE "
+        "names. Default: none, embedded",
     ),
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1")]

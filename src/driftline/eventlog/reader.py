@@ -52,7 +52,7 @@ class LogReader:
 
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
-        self._store = LogStore(log_dir / FILE_NAME)
+        self._store = LogStore(log_dir / FILE_NAME, at_rest=True)
         self.log_id = self._store.log_id()
 
     def __enter__(self) -> Self:

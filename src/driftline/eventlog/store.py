@@ -1,5 +1,6 @@
 """What one SQLite transaction of the log records together: bytes committed, their checksum, each producer's seq."""
 
+import errno
 import os
 import sqlite3
 import time
@@ -16,6 +17,9 @@ from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableEr
 FILE_NAME = "log.sqlite"
 BLOCK_BYTES = 1 << 20
 """A block that has reached this is followed by a new one; it is what a checksum covers and where a seek lands."""
+
+_ROOM_BYTES = 64 << 10
+"""With less than this on the disk, SQLite cannot open a file: its shared memory alone takes half of it."""
 
 _SCHEMA_VERSION = 1
 _SCHEMA = f"""
@@ -99,19 +103,24 @@ class LogStore:
     Args:
         path: The file.
         create: Make it, with a new log id, if it is not there.
+        at_rest: Where nothing may be written and no writer has left anything to be recovered, take the file as it is:
+            SQLite itself could not read it there. Only for readers that may fail when a writer comes meanwhile.
 
     Raises:
         LogNotFoundError: It is not there, and was not to be made.
         LogDamagedError: It is not such a file, or of a newer version of Driftline.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, at_rest: bool = False) -> None:
         self.path = path
         if not create and not path.exists():
             raise self._nothing()
+        mode = "rwc" if create else "rw"
+        if at_rest and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+            mode = "ro&immutable=1"
         with _translated(path):
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+                f"{path.absolute().as_uri()}?mode={mode}",
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,
@@ -212,6 +221,19 @@ class LogStore:
         )
         return [Block(*(int(value) for value in row)) for row in rows]
 
+    def segment_lengths(self) -> dict[int, int]:
+        """Returns, for each segment, in order, the bytes that are committed to it."""
+        rows = self._rows(
+            "SELECT number, COALESCE(MAX(start + length), 0) FROM segments LEFT JOIN blocks ON segment = number "
+            "GROUP BY number ORDER BY number"
+        )
+        return {int(row[0]): int(row[1]) for row in rows}
+
+    def as_bytes(self) -> bytes:
+        """Returns the file as it would be with all that is committed in it."""
+        with _translated(self.path):
+            return self._connection.serialize()
+
     # -- recording
 
     def commit(self, commit: Commit) -> None:
@@ -300,6 +322,15 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise LogUnavailableError(f"{path}: {error}") from error
+        raise LogUnavailableError(f"{path}: {_no_space(path) or error}") from error
     except sqlite3.Error as error:
         raise LogDamagedError(f"{path}: {error}") from error
+
+
+def _no_space(path: Path) -> str:
+    """What SQLite leaves unsaid where a disk is full: it calls that a disk I/O error when it opens a file."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return ""
+    return os.strerror(errno.ENOSPC) if disk.f_bavail * disk.f_frsize < _ROOM_BYTES else ""

@@ -50,6 +50,7 @@ class LogWriter:
         self._segment_max_bytes = segment_max_bytes
         self._segment_max_age_s = segment_max_age_s
         self._lock_fd: int | None = None
+        self._has_been_open = False
         self._fd: int | None = None
         self._store: LogStore | None = None
         self._segment = 0
@@ -138,8 +139,10 @@ class LogWriter:
         sync_directory(path.parent)
         sync_directory(self.log_dir)
         self._point_link()
-        if held > length:
+        # What an append of our own left behind has been told of already, when it failed.
+        if held > length and not self._has_been_open:
             log.info("log.cut_back", segment=path.name, bytes=held - length)
+        self._has_been_open = True
 
     def append(
         self,

@@ -80,6 +80,11 @@ class Outbox:
         return self._own_bytes + self.adopted_bytes
 
     @property
+    def fill_ratio(self) -> float:
+        """Share of ``max_bytes`` that is held; near 1 appends are refused."""
+        return self.held_bytes / self._max_bytes
+
+    @property
     def started(self) -> bool:
         """Whether this life has a directory."""
         return self._lock_fd is not None

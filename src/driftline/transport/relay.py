@@ -20,6 +20,11 @@ log = structlog.get_logger()
 RELAYED = Counter("driftline_events_relayed_total", "Events handed to the broker; one sent again counts again.")
 FAILURES = Counter("driftline_relay_failures_total", "Turns of the relay that ended in an unforeseen error.")
 OUTBOX_BYTES = Gauge("driftline_outbox_bytes", "Bytes of outbox segments on disk.", multiprocess_mode="livesum")
+OUTBOX_FILL = Gauge(
+    "driftline_outbox_fill_ratio",
+    "Share of outbox_max_bytes that is held by the process that holds most.",
+    multiprocess_mode="livemax",
+)
 OUTBOX_OLDEST = Gauge(
     "driftline_outbox_oldest_seconds",
     "How long the oldest event that is not in the log has been waiting.",
@@ -133,6 +138,7 @@ class Relay:
                 oldest_s = max(oldest_s, lane.oldest_age_s(now))
         self._outbox.adopted_bytes = adopted_bytes
         OUTBOX_BYTES.set(self._outbox.held_bytes)
+        OUTBOX_FILL.set(self._outbox.fill_ratio)
         OUTBOX_OLDEST.set(oldest_s)
 
     async def _poll(self) -> None:

@@ -47,6 +47,7 @@ class Scribe:
         self.life = uuid.uuid4().hex
         self._stage = "starting"
         self._trouble = ""
+        self._append_refused = False
         self._source = ""
 
     @property
@@ -122,9 +123,13 @@ class Scribe:
             except LogUnavailableError as error:
                 FAILURES.inc()
                 self._unavailable(error)
+                self._append_refused = True
                 await asyncio.sleep(_RETRY_S)
                 await self._recover()
                 return
+            if intake.committed:
+                self._append_refused = False
+                self._available()
             if intake.lines:
                 log.debug("log.committed", events=intake.lines, seconds=round(time.monotonic() - started, 4))
 
@@ -172,8 +177,14 @@ class Scribe:
         except LogUnavailableError as error:
             self._unavailable(error)
         else:
-            self._trouble = ""
+            # A disk that is full may well be read, and cut: what shows that there is room is an append.
+            if not self._append_refused:
+                self._available()
+
+    def _available(self) -> None:
+        if self._trouble:
             log.info("log.recovered", rows=self._writer.rows)
+        self._trouble = ""
 
     def _unavailable(self, error: LogUnavailableError) -> None:
         if not self._trouble:

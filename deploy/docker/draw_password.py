@@ -1,0 +1,102 @@
+"""Writes the passwords of the Compose stack into its private volume; ``init`` runs it at each ``docker compose up``.
+
+A password that the environment names (``REDIS_PASSWORD``, ``GRAFANA_PASSWORD``) wins; else the one that is in the
+volume stays; else one is drawn. A Redis that is running with another one is told.
+
+    broker             for Driftline: DRIFTLINE_BROKER_FILE
+    redis.conf         for Redis
+    redis-password     for the health check of Redis
+    grafana-password   for Grafana, which has a user of its own and so must be let read it
+"""
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+DIRECTORY = Path("/secrets")
+REDIS = "redis:6379/0"
+DRAWN_BYTES = 32
+ANSWER_TIMEOUT_S = 2.0
+
+
+class PasswordError(Exception):
+    """A password cannot be used; the message does not say it."""
+
+
+def write(directory: Path, environment: Mapping[str, str]) -> None:
+    """Makes the files in ``directory`` say what they should.
+
+    Raises:
+        PasswordError: A password that was named cannot be used.
+        OSError: The volume refuses.
+    """
+    before = kept(directory / "redis-password")
+    redis = named("REDIS_PASSWORD", environment) or before or drawn()
+    grafana = named("GRAFANA_PASSWORD", environment) or kept(directory / "grafana-password") or drawn()
+    if before not in {"", redis}:
+        tell_redis(before, redis)
+    put(directory / "broker", address(redis) + "\n", 0o600)
+    put(directory / "redis.conf", f"requirepass {quoted(redis)}\n", 0o600)
+    put(directory / "grafana-password", grafana, 0o444)
+    # Last: as long as the old one stands here, the next run does all of it again.
+    put(directory / "redis-password", redis, 0o600)
+
+
+def named(variable: str, environment: Mapping[str, str]) -> str:
+    """Returns the password in a variable; an empty text if there is none."""
+    password = environment.get(variable, "")
+    if not password.isprintable():
+        raise PasswordError(f"{variable} holds a character that cannot be printed")
+    return password
+
+
+def kept(path: Path) -> str:
+    """Returns the password in a file; an empty text if there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def drawn() -> str:
+    """Returns a new password."""
+    return secrets.token_urlsafe(DRAWN_BYTES)
+
+
+def address(password: str) -> str:
+    """Returns the address of the broker."""
+    return f"redis://:{quote(password, safe='')}@{REDIS}"
+
+
+def quoted(password: str) -> str:
+    """Returns it as Redis' configuration wants it: in hexadecimal, where nothing has a meaning of its own."""
+    return '"' + "".join(f"\\x{byte:02x}" for byte in password.encode()) + '"'
+
+
+def tell_redis(before: str, password: str) -> None:
+    """Changes the password of the Redis that is running, if one is: it reads its file only when it starts."""
+    from redis import Redis, RedisError  # noqa: PLC0415 - needed only when a password has changed
+
+    try:
+        with Redis.from_url(address(before), socket_timeout=ANSWER_TIMEOUT_S, protocol=2) as client:
+            client.config_set("requirepass", password)
+    except RedisError as error:
+        print(f"init: no running Redis was told of the new password ({type(error).__name__})")  # noqa: T201
+
+
+def put(path: Path, content: str, mode: int) -> None:
+    """Replaces a file in one step; there is no moment in which more may read it than ``mode`` says."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    try:
+        write(DIRECTORY, os.environ)
+    except (PasswordError, OSError) as problem:
+        sys.exit(f"init: {problem}")

@@ -1,0 +1,110 @@
+"""The end-to-end test's own parts, as far as they need no engine."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from deploy.e2e.commands import CommandError, Shell
+from deploy.e2e.eventlog import EventLog
+from deploy.e2e.playbook import MESSAGE, RECAP
+from deploy.e2e.release import PARTS, copy_project
+from deploy.e2e.steps import CHECK_FAILED, NOT_SET_UP, CheckError, SetupError, StepFailedError, Steps, ensure
+from tests.deploy.test_ansible import OWN
+
+FAILED = """
+TASK [driftline : The port must be free] ***************************************
+[ERROR]: Task failed: Action failed: The port is taken.
+  Choose another.
+Origin: /somewhere/check.yml:44:3
+
+fatal: [clean-machine]: FAILED! =>
+    msg: The port is taken.
+
+PLAY RECAP *********************************************************************
+clean-machine              : ok=9    changed=3    unreachable=0    failed=1    skipped=1    rescued=0    ignored=0
+"""
+
+
+class Cat:
+    """A machine whose log is this text."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = list(texts)
+
+    def run(self, _script: str, *, quiet: bool) -> str:
+        assert quiet
+        return self._texts.pop(0) if len(self._texts) > 1 else self._texts[0]
+
+
+def lines(*request_ids: str) -> str:
+    return "".join(json.dumps({"request_id": request_id}) + "\n" for request_id in request_ids)
+
+
+def event_log(*texts: str) -> EventLog:
+    return EventLog(Cat(*texts))  # type: ignore[arg-type]  # all that the log asks of a machine
+
+
+def test_a_line_that_is_still_being_written_does_not_count() -> None:
+    assert event_log(lines("a", "b") + '{"request_id": "c').counts() == Counter("ab")
+
+
+def test_an_answer_that_is_not_logged_is_found() -> None:
+    with pytest.raises(CheckError, match="1 of 2 answered predictions are not in the log"):
+        event_log(lines("a")).has_once(["a", "b"], within_s=0)
+
+
+def test_an_answer_that_is_logged_twice_is_found_though_the_second_line_comes_late() -> None:
+    with pytest.raises(CheckError, match="more than once, such as b"):
+        event_log(lines("a", "b"), lines("a", "b", "b")).has_once(["a", "b"])
+
+
+def test_the_message_and_the_summary_of_a_failed_run_are_read() -> None:
+    assert MESSAGE.findall(FAILED) == ["Task failed: Action failed: The port is taken.\n  Choose another.\n"]
+    recap = RECAP.search(FAILED)
+    assert recap is not None
+    assert recap.groups() == ("3", "1")
+
+
+def test_a_release_holds_all_that_the_playbook_brings_and_says_its_own_version(tmp_path: Path) -> None:
+    release = copy_project(tmp_path / "release", 7)
+    assert release.version.endswith(".dev7")
+    assert f'"{release.version}"' in (release.folder / "src" / "driftline" / "__init__.py").read_text()
+    assert [path for path in OWN["driftline_bundle_paths"] if not (release.folder / path).exists()] == []
+    assert "deploy" in PARTS
+
+
+def test_a_program_that_fails_or_takes_too_long_says_so_and_ends(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "log")
+    with pytest.raises(CommandError, match="exit code 3: no"):
+        shell.run(sys.executable, "-c", "import sys; print('no', file=sys.stderr); sys.exit(3)")
+    with pytest.raises(CommandError, match=r"no end after 0\.2 s"):
+        shell.run(sys.executable, "-c", "import time; time.sleep(60)", timeout_s=0.2)
+    with pytest.raises(CommandError, match="No such file"):
+        shell.run(tmp_path / "nothing")
+    assert "sys.exit(3)" in (tmp_path / "log").read_text()
+
+
+def find_wanting(shell: Shell) -> None:
+    shell.run(sys.executable, "-c", "print('what happened')")
+    ensure(condition=False, otherwise="it does not hold")
+
+
+def test_a_failed_step_decides_the_exit_code_and_shows_its_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = Steps(tmp_path)
+    with pytest.raises(StepFailedError) as check, steps.check("a claim"):
+        find_wanting(steps.shell)
+    with pytest.raises(StepFailedError) as preparation, steps.preparation("a thing"):
+        raise CommandError("it broke")
+    with pytest.raises(StepFailedError) as setup, steps.check("another claim"):
+        raise SetupError("not here")
+    codes = [raised.value.exit_code for raised in (check, preparation, setup)]
+    assert codes == [CHECK_FAILED, NOT_SET_UP, NOT_SET_UP]
+    shown = capsys.readouterr().out
+    assert "it does not hold" in shown
+    assert "what happened" in shown
+    assert steps.passed == 0

@@ -35,6 +35,7 @@ CHECKS = (
     lifecycle.answers_the_readme,
     lifecycle.runs_again_without_a_change,
     faults.port_taken,
+    faults.unusable_password,
     faults.wrong_password,
     faults.log_volume_full,
     lifecycle.upgrades_under_load,

@@ -23,6 +23,17 @@ def port_taken(world: World) -> None:
         notes.append(world.all_logged())
 
 
+def unusable_password(world: World) -> None:
+    """A password with a tab, which the one-shot `init` refuses."""
+    with world.steps.check("a password that cannot be used: one message, and what runs goes on running") as notes:
+        before = world.machine.containers()
+        message = world.playbook(world.first).refused(driftline_redis_password="tab\there", **world.deployment())
+        notes.append(_says(message, "REDIS_PASSWORD", "cannot be printed"))
+        ensure(world.machine.containers() == before, "a container was restarted")
+        world.predict()
+        notes.append(world.all_logged())
+
+
 def wrong_password(world: World) -> None:
     """Redis has another password than the API and the worker think."""
     with world.steps.check("a wrong Redis password on one side: one message, and nothing is lost") as notes:

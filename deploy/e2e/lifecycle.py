@@ -6,6 +6,7 @@ import shlex
 
 from deploy.e2e.eventlog import FOLDER, VOLUMES
 from deploy.e2e.load import load_on
+from deploy.e2e.machine import Container
 from deploy.e2e.release import TARGETS
 from deploy.e2e.steps import ensure
 from deploy.e2e.tools import PROJECT
@@ -59,13 +60,8 @@ def upgrades_under_load(world: World) -> None:
             )
         world.answered += load.answered
         notes.append(load.summary())
-        after = world.machine.containers()
         ensure(world.running_version() == world.second.version, f"it runs {world.running_version()}")
-        same = [name for name in before if after.get(name) == before[name]]
-        ensure(
-            same == ["driftline-redis-1"],
-            f"of all containers, {same} were left alone; that should be Redis, and it alone",
-        )
+        _leaves_redis_alone(world, before)
         ensure(load.answered and not load.refused, f"{load.refused} requests were refused")
         notes.append(world.all_logged())
 
@@ -73,11 +69,13 @@ def upgrades_under_load(world: World) -> None:
 def rolls_back_under_load(world: World) -> None:
     """The release before, whose image and files are still on the machine."""
     with world.steps.check("a rollback to the release before loses nothing, under load") as notes:
+        before = world.machine.containers()
         with load_on(world.machine.url) as load:
             world.playbook(world.second).run("--tags", "rollback")
         world.answered += load.answered
         notes.append(load.summary())
         ensure(world.running_version() == world.first.version, f"it runs {world.running_version()}")
+        _leaves_redis_alone(world, before)
         notes.append(world.all_logged())
 
 
@@ -118,6 +116,13 @@ def uninstalls(world: World) -> None:
     with world.steps.check("uninstall removes the volumes when told to"):
         world.playbook(world.first).run("--tags", "uninstall", driftline_remove_volumes=True)
         ensure(not _volumes(world), f"volumes are left: {_volumes(world)}")
+
+
+def _leaves_redis_alone(world: World, before: dict[str, Container]) -> None:
+    after = world.machine.containers()
+    ensure(after.keys() == before.keys(), f"{sorted(after)} are running, and {sorted(before)} were")
+    same = [name for name in before if after[name] == before[name]]
+    ensure(same == ["driftline-redis-1"], f"{same} were left alone; that should be Redis, and it alone")
 
 
 def _volumes(world: World) -> set[str]:

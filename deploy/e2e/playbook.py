@@ -11,7 +11,7 @@ from deploy.e2e.machine import Machine, ssh_options
 from deploy.e2e.steps import CheckError
 
 TIMEOUT_S = 420
-MESSAGE = re.compile(r"^\[ERROR\]: (.+?)^Origin: ", re.MULTILINE | re.DOTALL)
+MESSAGE = re.compile(r"^\[ERROR\]: (?:Task failed: |Action failed: )*(.+?)^Origin: ", re.MULTILINE | re.DOTALL)
 RECAP = re.compile(r"^clean-machine\s*:.*\bchanged=(\d+).*\bfailed=(\d+)", re.MULTILINE)
 
 

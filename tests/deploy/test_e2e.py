@@ -62,7 +62,7 @@ def test_an_answer_that_is_logged_twice_is_found_though_the_second_line_comes_la
 
 
 def test_the_message_and_the_summary_of_a_failed_run_are_read() -> None:
-    assert MESSAGE.findall(FAILED) == ["Task failed: Action failed: The port is taken.\n  Choose another.\n"]
+    assert MESSAGE.findall(FAILED) == ["The port is taken.\n  Choose another.\n"]
     recap = RECAP.search(FAILED)
     assert recap is not None
     assert recap.groups() == ("3", "1")

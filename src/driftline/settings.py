@@ -81,7 +81,8 @@ class Settings(BaseSettings):
         default="os", description="What a 200 waits for: os survives kill -9, always survives a power cut too."
     )
     outbox_max_bytes: Bytes = Field(
-        default=ByteSize(1024 * MiB), description="Most bytes all outboxes may hold before /predict refuses with 503."
+        default=ByteSize(1024 * MiB),
+        description="Most bytes the outboxes of one process may hold before it refuses with 503.",
     )
     outbox_segment_max_bytes: Bytes = Field(default=ByteSize(16 * MiB), description="Size of one file of an outbox.")
     log_segment_max_bytes: Bytes = Field(

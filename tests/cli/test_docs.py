@@ -40,10 +40,12 @@ def test_variables_named_in_the_documentation_exist() -> None:
         "DRIFTLINE_BROKER_FILE",
     }
     known |= set(re.findall(r"^#(DRIFTLINE_[A-Z_]+)=", (DOCS.parent / ".env.example").read_text("utf-8"), re.MULTILINE))
+    harness = "".join(path.read_text("utf-8") for path in (DOCS.parent / "deploy" / "e2e").glob("*.py"))
+    known |= set(re.findall(r"DRIFTLINE_E2E_[A-Z]+", harness))
     named = {
         name
         for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
-        for name in re.findall(r"DRIFTLINE_[A-Z_]*[A-Z]", page.read_text(encoding="utf-8"))
+        for name in re.findall(r"DRIFTLINE_[A-Z0-9_]*[A-Z]", page.read_text(encoding="utf-8"))
     }
     assert named - known == set()
     assert "DRIFTLINE_BROKER" in named

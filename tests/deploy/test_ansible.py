@@ -16,7 +16,6 @@ ROLES = ANSIBLE / "roles"
 PACK = ROLES / "driftline" / "files" / "pack.py"
 YAML_FILES = sorted(ANSIBLE.rglob("*.yml"))
 PAGE = ROOT / "docs" / "deploy.md"
-PART = ROOT / "docs" / "deploy.ansible.part.md"
 
 
 class Loader(yaml.SafeLoader):
@@ -70,8 +69,7 @@ def test_every_variable_has_a_comment_above_it() -> None:
 
 
 def test_the_page_has_every_variable_and_no_other() -> None:
-    page = PAGE if PAGE.exists() else PART
-    assert set(re.findall(r"^\| `(driftline_\w+)` \|", page.read_text(), re.MULTILINE)) == DOCUMENTED.keys()
+    assert set(re.findall(r"^\| `(driftline_\w+)` \|", PAGE.read_text(), re.MULTILINE)) == DOCUMENTED.keys()
 
 
 def test_what_the_roles_copy_exists() -> None:

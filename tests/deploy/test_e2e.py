@@ -9,6 +9,7 @@ import pytest
 
 from deploy.e2e.commands import CommandError, Shell
 from deploy.e2e.eventlog import EventLog
+from deploy.e2e.firewall import Firewall
 from deploy.e2e.playbook import MESSAGE, RECAP
 from deploy.e2e.release import PARTS, copy_project
 from deploy.e2e.steps import CHECK_FAILED, NOT_SET_UP, CheckError, SetupError, StepFailedError, Steps, ensure
@@ -108,3 +109,55 @@ def test_a_failed_step_decides_the_exit_code_and_shows_its_log(
     assert "it does not hold" in shown
     assert "what happened" in shown
     assert steps.passed == 0
+
+
+BEFORE = """*filter
+:INPUT ACCEPT [3:180]
+:FORWARD ACCEPT [0:0]
+:DOCKER-USER - [0:0]
+-A DOCKER-USER -s 10.0.0.0/8 -j DROP
+COMMIT
+*mangle
+:FORWARD DROP [0:0]
+COMMIT
+"""
+AFTER = """# Generated
+*nat
+:POSTROUTING ACCEPT [7:420]
+:DOCKER - [0:0]
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+COMMIT
+*filter
+:INPUT ACCEPT [9:999]
+:FORWARD DROP [5:300]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+-A INPUT -p tcp --dport 22 -j ACCEPT
+-A FORWARD -j DOCKER-USER
+-A DOCKER-USER -s 10.0.0.0/8 -j DROP
+COMMIT
+*mangle
+:FORWARD DROP [0:0]
+COMMIT
+"""
+
+
+def test_only_what_the_engine_added_is_taken_out_of_the_firewall() -> None:
+    left = Firewall.read(BEFORE).without_engine(Firewall.read(AFTER)).written()
+    assert (
+        left
+        == """*nat
+:POSTROUTING ACCEPT [0:0]
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:DOCKER-USER - [0:0]
+-A INPUT -p tcp --dport 22 -j ACCEPT
+-A DOCKER-USER -s 10.0.0.0/8 -j DROP
+COMMIT
+*mangle
+:FORWARD DROP [0:0]
+COMMIT
+"""
+    )

@@ -260,28 +260,29 @@ def start_as_in_the_pod(tmp_path: Path, free_port: int) -> Iterator[StartAsInThe
         process.communicate(timeout=20)
 
 
+@pytest.mark.parametrize("password", ["0f1e2d3c", "p@ss/w:rd %41#\"'$HOME\\é`x`"])
 def test_redis_keeps_its_password_to_itself_and_evicts_nothing(
-    start_as_in_the_pod: StartAsInThePod, free_port: int
+    start_as_in_the_pod: StartAsInThePod, free_port: int, password: str
 ) -> None:
-    process = start_as_in_the_pod("0f1e2d3c")
+    process = start_as_in_the_pod(password)
 
-    def client_with(password: str | None) -> redis.Redis:
-        return redis.Redis(port=free_port, password=password, retry=Retry(NoBackoff(), 0))
+    def client_with(given: str | None) -> redis.Redis:
+        return redis.Redis(port=free_port, password=given, retry=Retry(NoBackoff(), 0))
 
     def answers() -> bool:
-        with client_with("0f1e2d3c") as client:
+        with client_with(password) as client:
             try:
                 return bool(client.ping())
             except redis.ConnectionError:
                 return False
 
     wait_until(answers)
-    with client_with("0f1e2d3c") as client:
+    with client_with(password) as client:
         wanted = {"appendonly": "yes", "maxmemory-policy": "noeviction", "appendfsync": "everysec"}
         assert {name: client.config_get(name)[name] for name in wanted} == wanted
     with client_with(None) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
-    assert "0f1e2d3c" not in Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
+    assert password not in Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
     process.terminate()
     assert process.wait(20) == 0
 

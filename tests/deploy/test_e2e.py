@@ -75,6 +75,7 @@ def test_a_release_holds_all_that_the_playbook_brings_and_says_its_own_version(t
     assert f'"{release.version}"' in (release.folder / "src" / "driftline" / "__init__.py").read_text()
     assert [path for path in OWN["driftline_bundle_paths"] if not (release.folder / path).exists()] == []
     assert "deploy" in PARTS
+    assert [path for path in release.folder.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
 def test_a_program_that_fails_or_takes_too_long_says_so_and_ends(tmp_path: Path) -> None:

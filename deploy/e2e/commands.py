@@ -2,10 +2,15 @@
 
 import os
 import shlex
+import signal
 import subprocess
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+LAST_WORDS_S = 5.0
 
 
 class CommandError(Exception):
@@ -84,6 +89,7 @@ class Shell:
                 env=self._environment(),
                 text=True,
                 errors="replace",
+                start_new_session=True,
             )
         except OSError as error:
             raise CommandError(f"{self._shown(command)}: {error.strerror}") from error
@@ -94,9 +100,9 @@ class Shell:
         except subprocess.TimeoutExpired:
             late = True
         finally:
-            process.kill()
+            _end(process)
         if late:
-            out, err = process.communicate()
+            out, err = process.communicate(timeout=LAST_WORDS_S)
         self._note("" if quiet else out)
         self._note(err)
         if late:
@@ -104,9 +110,9 @@ class Shell:
         return Done(process.returncode, out.rstrip(), err.rstrip())
 
     def end(self) -> None:
-        """Ends what is running, if something is."""
+        """Ends what is running, if something is, with all that it has started."""
         if self._running is not None:
-            self._running.kill()
+            _end(self._running)
 
     def start(self, *command: str | Path) -> "subprocess.Popen[bytes]":
         """The program, running in a session of its own; what it says goes to the log."""
@@ -138,3 +144,22 @@ class Shell:
     def _shown(command: tuple[str | Path, ...]) -> str:
         words = shlex.join(str(word) for word in command[:4])
         return words if len(command) <= 4 else f"{words} ..."  # noqa: PLR2004
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Ends a program and all that it has started: politely, so that it can tidy up, and then not."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        deadline = time.monotonic() + LAST_WORDS_S
+        while _group_is_there(process) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _group_is_there(process: "subprocess.Popen[str]") -> bool:
+    process.poll()  # or it stays as a zombie, and so does its group
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

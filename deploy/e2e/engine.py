@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.e2e.commands import Done, Shell
@@ -79,6 +80,7 @@ class Engine:
         self._clear_firewall()
 
     def _launch(self) -> None:
+        make_room_for_groups(Path("/sys/fs/cgroup"))
         config = self._folder / "engine.json"
         config.write_text("{}")  # that of the machine, if it has one, is not for us
         command: list[str | Path] = ["dockerd", "--config-file", config, "--data-root", self._folder / "data"]
@@ -93,7 +95,24 @@ class Engine:
     def _clear_firewall(self) -> None:
         """There was no engine before, so whatever names Docker and was not there then is its own."""
         for protocol, before in self._firewall_before.items():
-            before.restore(self._shell, protocol)
+            if before is not None:
+                before.restore(self._shell, protocol)
+
+
+def make_room_for_groups(root: Path) -> None:
+    """Lets an engine in a container have control groups of its own, where they are of the newer kind.
+
+    A group below the topmost may hold processes or hand controllers on, not both: so those that are there move down.
+    """
+    if not (root / "cgroup.controllers").exists() or not (root / "cgroup.type").exists():  # the topmost has no type
+        return
+    (root / "init").mkdir(exist_ok=True)
+    for pid in (root / "cgroup.procs").read_text().split():
+        with suppress(OSError):  # it has ended
+            (root / "init" / "cgroup.procs").write_text(pid)
+    for controller in (root / "cgroup.controllers").read_text().split():
+        with suppress(OSError):  # not ours to hand on
+            (root / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def running_engine() -> int | None:

@@ -20,12 +20,12 @@ class Firewall:
     lines: tuple[tuple[str, str], ...]
 
     @classmethod
-    def now(cls, shell: Shell, protocol: str) -> Self:
-        """What it is now; empty where there is none."""
+    def now(cls, shell: Shell, protocol: str) -> Self | None:
+        """What it is now; None if that cannot be known."""
         try:
-            return cls.read(shell.attempt(f"{protocol}-save", quiet=True).out)
+            return cls.read(shell.run(f"{protocol}-save", quiet=True))
         except CommandError:
-            return cls(())
+            return None
 
     @classmethod
     def read(cls, saved: str) -> Self:
@@ -50,8 +50,7 @@ class Firewall:
     def restore(self, shell: Shell, protocol: str) -> None:
         """Takes out what an engine has added since: its own chains, rules that name it, and policies it has changed."""
         now = self.now(shell, protocol)
-        wanted = self.without_engine(now)
-        if wanted != now:
+        if now is not None and (wanted := self.without_engine(now)) != now:
             shell.attempt(f"{protocol}-restore", stdin=wanted.written())
 
     def without_engine(self, now: Self) -> Self:

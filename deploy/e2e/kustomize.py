@@ -9,7 +9,7 @@ import kubernetes_validate
 import yaml
 
 from deploy.e2e.commands import Shell
-from deploy.e2e.steps import ensure
+from deploy.e2e.steps import CheckError, ensure
 from deploy.e2e.tools import PROJECT
 
 BASE = PROJECT / "deploy" / "kubernetes"
@@ -48,7 +48,10 @@ def build(shell: Shell, work: Path, image: str) -> str:
     made = {_name(one) for one in built if one["kind"] != "ConfigMap"}  # of which kustomize makes one from a file
     ensure(made == {_name(one) for one in written}, f"kustomize makes {sorted(made)}")
     for one in built:
-        kubernetes_validate.validate(one, OLDEST, strict=True)
+        try:
+            kubernetes_validate.validate(one, OLDEST, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            raise CheckError(f"{_name(one)} is not what the API's schema asks for: {error}") from error
     images = {image for one in yaml.safe_load_all(customized) for image in _images(one)}
     ensure(any(name.startswith("registry.example.com/driftline:") for name in images), f"the overlay has {images}")
     return f"{len(built)} objects"

@@ -1,13 +1,16 @@
 """The end-to-end test's own parts, as far as they need no engine."""
 
 import json
+import os
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from deploy.e2e.commands import CommandError, Shell
+from deploy.e2e.engine import make_room_for_groups
 from deploy.e2e.eventlog import EventLog
 from deploy.e2e.firewall import Firewall
 from deploy.e2e.playbook import MESSAGE, RECAP
@@ -87,6 +90,29 @@ def test_a_program_that_fails_or_takes_too_long_says_so_and_ends(tmp_path: Path)
     with pytest.raises(CommandError, match="No such file"):
         shell.run(tmp_path / "nothing")
     assert "sys.exit(3)" in (tmp_path / "log").read_text()
+
+
+def test_what_a_late_program_has_started_ends_with_it(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "log")
+    began = time.monotonic()
+    with pytest.raises(CommandError, match=r"no end after 0\.5 s"):
+        shell.run("bash", "-c", f"sleep 60 & echo $! >{tmp_path}/child; wait", timeout_s=0.5)
+    assert time.monotonic() - began < 30
+    child = int((tmp_path / "child").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_an_engine_in_a_container_gets_control_groups_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
+    (tmp_path / "cgroup.procs").write_text("1\n")
+    (tmp_path / "cgroup.subtree_control").write_text("")
+    make_room_for_groups(tmp_path)
+    assert not (tmp_path / "init").exists()  # the machine's own topmost group
+    (tmp_path / "cgroup.type").write_text("domain\n")
+    make_room_for_groups(tmp_path)
+    assert (tmp_path / "init" / "cgroup.procs").read_text() == "1"
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+memory"
 
 
 def find_wanting(shell: Shell) -> None:

@@ -1,6 +1,7 @@
 """The Kubernetes manifests. There is no cluster to try them on: what can be known without one is checked here."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import redis
+import yaml
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -69,6 +71,19 @@ def test_the_kustomization_names_each_file_and_no_other() -> None:
 def test_the_end_to_end_test_builds_it_for_the_oldest() -> None:
     assert kustomize.OLDEST == OLDEST
     assert kustomize.OVERLAY.search(PAGES)
+
+
+def test_the_pod_that_restores_is_what_the_schema_asks_for_and_finds_the_workers_volume() -> None:
+    shown = re.search(r"```yaml\n# restore\.yaml\n(.*?)```", PAGES, re.DOTALL)
+    assert shown
+    restoring = yaml.safe_load(shown[1])
+    kubernetes_validate.validate(restoring, OLDEST, strict=True)
+    worker = manifest("StatefulSet", "driftline-worker")
+    [claim] = worker["spec"]["volumeClaimTemplates"]
+    [volume] = restoring["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == f"{claim['metadata']['name']}-driftline-worker-0"
+    mounts = {mount["mountPath"] for mount in container(worker)["volumeMounts"]}
+    assert restoring["spec"]["containers"][0]["volumeMounts"][0]["mountPath"] in mounts
 
 
 def test_the_image_is_that_of_this_version() -> None:

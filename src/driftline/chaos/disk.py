@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from driftline.errors import ChaosError
 
 _SLACK_BYTES: Final = 24 << 10
+_TRIES: Final = 10
 _ROOM_BYTES: Final = 256 << 20
 _BYTES_PER_REQUEST: Final = 1024
 
@@ -42,11 +44,22 @@ class SmallDisk:
         self._run("mount", "-t", "tmpfs", "-o", f"size={self._size_bytes},mode=700", "tmpfs", str(self.path))
 
     def fill(self) -> int:
-        """Leaves almost no room, until :meth:`free`; returns the bytes that are on it. Fills add up."""
-        self._fills += 1
+        """Leaves almost no room, until :meth:`free`; returns the bytes that are on it. Fills add up.
+
+        Raises:
+            ChaosError: It grows faster than it can be made smaller; it is as it was.
+        """
+        for _ in range(_TRIES - 1):
+            with suppress(ChaosError):
+                return self._fill()
+        return self._fill()
+
+    def _fill(self) -> int:
         disk = os.statvfs(self.path)
         used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+        # Refused if more than that is on it by then.
         self._resize(used + _SLACK_BYTES)
+        self._fills += 1
         return used
 
     def free(self) -> None:

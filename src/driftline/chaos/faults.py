@@ -6,17 +6,30 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from driftline.chaos.installation import Installation
 from driftline.chaos.process import Process, send
 from driftline.chaos.schedule import Fault
-from driftline.errors import BrokerError
+from driftline.errors import BrokerError, ChaosError
 from driftline.eventlog.store import FILE_NAME
 
 _BACK_WITHIN_S: Final = 30.0
 _STUTTER_S: Final = (0.05, 0.25)
 _MISSED: Final = "it was not running"
+_NOT_DONE: Final = "not done"
+
+
+class Effect(NamedTuple):
+    """What came of a fault.
+
+    Attributes:
+        text: In some words.
+        hit: Whether it hit anything: what is down already cannot be killed.
+    """
+
+    text: str
+    hit: bool
 
 
 class Faults:
@@ -43,9 +56,10 @@ class Faults:
             "lock-record": self._lock_record,
         }
 
-    async def play(self, fault: Fault) -> str:
-        """Does it, waits, undoes it, and returns what came of it, in some words. Undoes it when cancelled, too."""
-        return await self._done[fault.kind](fault)
+    async def play(self, fault: Fault) -> Effect:
+        """Does it, waits, undoes it, and returns what came of it. Undoes it when cancelled, too."""
+        text = await self._done[fault.kind](fault)
+        return Effect(text, hit=not text.startswith((_MISSED, _NOT_DONE)))
 
     # -- processes
 
@@ -136,7 +150,7 @@ class Faults:
         try:
             return f"{await self._it.broker.flush()} keys deleted"
         except BrokerError as error:
-            return f"not done: {error.message}"
+            return f"{_NOT_DONE}: {error.message}"
 
     async def _out_of_memory(self, fault: Fault) -> str:
         broker = self._it.broker
@@ -145,7 +159,7 @@ class Faults:
             used = await broker.used_bytes()
             await broker.limit(max(1, int(used * (0.5 + fault.pick))))
         except BrokerError as error:
-            return f"not done: {error.message}"
+            return f"{_NOT_DONE}: {error.message}"
         try:
             await asyncio.sleep(fault.lasts_s)
         finally:
@@ -191,7 +205,10 @@ class Faults:
 
     async def _disk_full(self, fault: Fault) -> str:
         disk = self._it.disks[fault.target]
-        used = await asyncio.to_thread(disk.fill)
+        try:
+            used = await asyncio.to_thread(disk.fill)
+        except ChaosError as error:
+            return f"{_NOT_DONE}: {error.message}"
         try:
             await asyncio.sleep(fault.lasts_s)
         finally:
@@ -204,7 +221,7 @@ class Faults:
         try:
             connection = await asyncio.to_thread(_lock_database, path.as_uri())
         except sqlite3.Error as error:
-            return f"not done: {error}"
+            return f"{_NOT_DONE}: {error}"
         try:
             await asyncio.sleep(fault.lasts_s)
         finally:

@@ -138,7 +138,6 @@ class Judge:
                 _foreign(verdict, f"{line.request_id}: request {number} was answered as {entry.request_id}")
                 return
         else:
-            books.heard[line.request_id] += 1
             entry = entry._replace(probability=self._score(tuple(line.features[name] for name in self._names)))
             entry = entry._replace(predicted_class=int(entry.probability >= self._threshold))
         _compare(line, entry, number, verdict, books)
@@ -158,6 +157,8 @@ def _compare(line: _Line, entry: Entry, number: int, verdict: Verdict, books: _B
         verdict.example("doubled", f"{line.request_id} is in the log again")
         return
     books.seen[number] = 1
+    if entry.outcome != Outcome.ANSWERED:
+        books.heard[line.request_id] += 1
     verdict.unknown_logged += entry.outcome in {Outcome.UNKNOWN, Outcome.GARBLED}
     verdict.refused_logged += entry.outcome == Outcome.REFUSED
     if (line.probability, line.predicted_class) != (entry.probability, entry.predicted_class):

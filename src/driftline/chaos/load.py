@@ -74,7 +74,7 @@ class Load:
             except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
                 await asyncio.sleep(_AGAIN_AFTER_S)
             finally:
-                writer.transport.abort()
+                writer.close()  # not reset: what was sent may still be read, and kept
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         due = time.monotonic()

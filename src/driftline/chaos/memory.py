@@ -10,11 +10,12 @@ from driftline.errors import BrokerError
 
 _EVERY_S: Final = 1.0
 
-PROCESS_MAX_BYTES: Final = 256 << 20
-"""What a process of ours may take. Its libraries take some 80 MiB; the rest is some windows of batches."""
+PROCESS_MAX_BYTES: Final = 192 << 20
+"""What a process of ours may take. Code and libraries take some 70 MiB, a window of batches 4 MiB for each outbox that
+is being drained: the rest is room for other machines, and too little for an hour's leak of 120 bytes a request."""
 
 BROKER_MAX_BYTES: Final = 64 << 20
-"""What Redis may take: 16 batches of 256 KiB for each outbox that is being drained, and there are few at a time."""
+"""What Redis may take: 16 outboxes with a window of 16 batches of 256 KiB each, and there are fewer at a time."""
 
 BOUNDS: Final = {
     "api": PROCESS_MAX_BYTES,

@@ -14,7 +14,7 @@ import msgspec
 
 from driftline.chaos.disk import SmallDisk, room_for
 from driftline.chaos.drain import drained
-from driftline.chaos.faults import Faults
+from driftline.chaos.faults import Effect, Faults
 from driftline.chaos.history import History
 from driftline.chaos.installation import Installation, install, small_disks
 from driftline.chaos.judge import Judge, Verdict
@@ -56,7 +56,7 @@ class Result:
     plan: Plan
     machine: Machine
     schedule: list[Fault]
-    effects: dict[int, str] = field(default_factory=dict)
+    effects: dict[int, Effect] = field(default_factory=dict)
     verdict: Verdict = field(default_factory=Verdict)
     memory: Memory = field(default_factory=Memory)
     starts: dict[str, int] = field(default_factory=dict)
@@ -170,9 +170,9 @@ class Run:
                     raise ended
 
     async def _play_one(self, faults: Faults, index: int, fault: Fault, result: Result) -> None:
-        result.effects[index] = "interrupted"
+        result.effects[index] = Effect("interrupted", hit=True)
         result.effects[index] = await faults.play(fault)
-        self._say(described(fault, result.effects[index]))
+        self._say(described(fault, result.effects[index].text))
 
     async def _enough_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):

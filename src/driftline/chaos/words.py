@@ -31,9 +31,11 @@ def announced(result: Result) -> Iterator[str]:
 
 def concluded(result: Result) -> Iterator[str]:
     """Yields the lines of the verdict."""
-    done, verdict = len(result.effects), result.verdict
+    verdict, effects = result.verdict, result.effects.values()
+    hit = sum(effect.hit for effect in effects)
+    missed = f", and {len(effects) - hit} that met nobody" if hit < len(effects) else ""
     yield (
-        f"{result.faults_s / 60:.1f} min, {done} faults"
+        f"{result.faults_s / 60:.1f} min, {hit} faults{missed}"
         + ("" if result.drained_s is None else f"; all in the log {result.drained_s:.1f} s after the last request")
     )
     yield "started: " + ", ".join(f"{name} {count} times" for name, count in result.starts.items())
@@ -89,7 +91,8 @@ def as_dict(result: Result) -> dict[str, Any]:
                 "kind": fault.kind,
                 "target": fault.target,
                 "lasts_s": fault.lasts_s,
-                "effect": result.effects.get(index),
+                "hit": index in result.effects and result.effects[index].hit,
+                "effect": result.effects[index].text if index in result.effects else None,
             }
             for index, fault in enumerate(result.schedule)
         ],

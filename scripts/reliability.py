@@ -109,15 +109,16 @@ def rendered(page: str, results: Sequence[Mapping[str, Any]]) -> str:
 def main(arguments: list[str]) -> int:
     """The exit code: that of driftline chaos."""
     status, documents = 0, []
+    # Before the run: what is committed meanwhile is not what ran.
+    described = subprocess.run(
+        ["git", "rev-parse", "--short=8", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     if arguments[:1] == ["--add"]:
         documents = [Path(name).read_text(encoding="utf-8") for name in arguments[1:]]
     elif arguments != ["--render"]:
         command = [str(DRIFTLINE), "chaos", "--json", *arguments]
         finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         status, documents = finished.returncode, [finished.stdout] if finished.stdout else []
-    described = subprocess.run(
-        ["git", "rev-parse", "--short=8", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
     results = add(documents, described.stdout.strip())
     PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
     return status

@@ -38,6 +38,7 @@ _add(app, "chaos", chaos.chaos, chaos.EPILOG)
 _add(app, "config", config.config, config.EPILOG)
 _add(log_app, "show", log.show, log.SHOW_EPILOG)
 _add(log_app, "backup", log.backup, log.BACKUP_EPILOG)
+_add(log_app, "restore", log.restore, log.RESTORE_EPILOG)
 _add(log_app, "replace", log.replace, log.REPLACE_EPILOG)
 app.add_typer(log_app, name="log")
 

@@ -5,11 +5,11 @@ STAMP := $(VENV)/.installed
 ARGS  :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test e2e load report format lock clean
+.PHONY: help setup up test e2e chaos reliability load report format lock clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  ARGS="..." goes on to the command behind up, test (pytest), load and report.'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  ARGS="..." goes on to the command behind up, test (pytest), chaos, load and report.'
 
 setup: $(STAMP) ## A .venv with driftline and all that the other targets need
 	@:
@@ -28,6 +28,12 @@ test: $(STAMP) ## Every check: format, lint, types, import order, tests against 
 
 e2e: $(STAMP) ## The deployment, for real: a clean machine, the playbook, faults, an upgrade; wants root on Debian, 15 minutes
 	@$(VENV)/bin/python -m deploy.e2e
+
+chaos: $(STAMP) ## Is the promise kept, whatever dies? Two minutes of faults without a broker, two with a Redis
+	@$(VENV)/bin/driftline chaos $(ARGS)
+
+reliability: $(STAMP) ## The same, and what came of it goes into docs/reliability.md; ARGS="--minutes 60" for an hour each
+	@$(VENV)/bin/python scripts/reliability.py $(ARGS)
 
 load: $(STAMP) ## Twenty seconds of load on the Driftline that `make up` started
 	@$(VENV)/bin/python loadtest/run.py $(ARGS)

@@ -18,6 +18,7 @@ meaning. The message is for a person and may change.
      |    +-- LogUnavailableError   log_unavailable
      +-- BrokerError                broker_unavailable
      +-- PortError                  port_taken
+     +-- ChaosError                 chaos_failed
      +-- ReportError                report_failed
           +-- NotEnoughRowsError    not_enough_rows
           +-- ReferenceFileError    reference_invalid
@@ -133,6 +134,12 @@ class PortError(DriftlineError):
     """Nothing can listen on an address: somebody does already, or it is not ours to take."""
 
     code = "port_taken"
+
+
+class ChaosError(DriftlineError):
+    """The installation that was to be tried could not be run; says nothing of the promise."""
+
+    code = "chaos_failed"
 
 
 class ReportError(DriftlineError):

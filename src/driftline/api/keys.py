@@ -102,7 +102,8 @@ def add_key(path: Path, name: str, rate_per_s: float | None = None) -> str:
         )
     if rate_per_s is not None and not 0 < rate_per_s <= MAX_RATE_PER_S:
         raise KeysError(f"the rate must be above 0 and at most {MAX_RATE_PER_S:,.0f} requests a second")
-    make_directory(path.parent)
+    if not path.parent.is_dir():
+        make_directory(path.parent)
     with _Locked(path.parent):
         keys = read_keys(path) if path.exists() else {}
         if name in keys:

@@ -1,5 +1,7 @@
 """A server that asks for keys: whom it lets in, how often, and what it says to the others."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,11 @@ import pytest
 
 from driftline.api.guard import credential
 from driftline.api.keys import add_key, revoke_key
+from driftline.api.server import claim_metrics
 from driftline.contract.openapi import document
 from driftline.contract.package import seed_schema
-from driftline.errors import KeysError
+from driftline.errors import KeysError, PortError
+from driftline.ports import Address
 from tests.api.api_process import EXAMPLE, JSON_TYPE, ApiProcess, code_of, parse_samples, status_of
 from tests.api.conftest import StartApi
 from tests.waiting import find_free_port, wait_until
@@ -161,6 +165,13 @@ def test_the_rate_of_a_key_holds_over_all_processes_and_says_when_to_come_again(
     assert guarded.ask(guarded.token).status_code == 200, "another key has a bucket of its own"
 
 
+def scrape(port: int) -> httpx.Response:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics")
+    except httpx.TransportError as error:
+        raise ConnectionError from error  # not yet
+
+
 def test_the_metrics_move_to_a_port_of_their_own_where_no_key_is_needed(tmp_path: Path) -> None:
     port = find_free_port()
     server = Guarded(tmp_path, processes=2, metrics=("127.0.0.1", port))
@@ -168,12 +179,21 @@ def test_the_metrics_move_to_a_port_of_their_own_where_no_key_is_needed(tmp_path
         server.wait_until_up()
         assert server.client.get("/metrics").status_code == 404
         assert [server.predict().status_code for _ in range(5)] == [200] * 5
-        scraped = wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/metrics"))
+        scraped = wait_until(lambda: scrape(port))
         assert "server" not in scraped.headers
         assert parse_samples(scraped.text)["driftline_events_accepted_total"] == 5
         assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 404
+        for pid in server.workers():  # whichever of them has the port
+            os.kill(pid, signal.SIGKILL)
+            samples = parse_samples(wait_until(lambda: scrape(port), within_s=20).text)
+            assert samples["driftline_events_accepted_total"] == 5
     finally:
         assert server.stop() == 0
+
+
+def test_a_metrics_port_in_use_is_an_error_before_any_process_is_started(guarded: Guarded) -> None:
+    with pytest.raises(PortError, match=f"port {guarded.port}.*api_metrics_port chooses another"):
+        claim_metrics(Address("127.0.0.1", guarded.port))
 
 
 def test_a_start_with_keys_that_cannot_be_read_fails_before_any_process_is_started(

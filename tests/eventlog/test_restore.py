@@ -1,6 +1,8 @@
 """A backup takes a log's place whole, or nothing happens; no worker takes anything between the two for a log."""
 
+import hashlib
 import io
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -13,8 +15,8 @@ import pytest
 from driftline.errors import LogDamagedError, LogUnavailableError
 from driftline.eventlog import restore
 from driftline.eventlog.backup import write_backup
+from driftline.eventlog.reader import LogReader
 from driftline.eventlog.restore import restore_backup
-from driftline.eventlog.store import FILE_NAME
 from tests.eventlog.lines import append, check_whole, content, line, open_log
 from tests.small_disk import CAPTURE_BYTES, KINDS, Kind, small_disk
 
@@ -87,23 +89,66 @@ def test_an_archive_cut_short_anywhere_changes_nothing(tmp_path: Path) -> None:
         whole = max(member.offset_data + member.size for member in members)
     before = everything(tmp_path / "logs")
     for length in {*range(0, whole, 512), *range(1, whole, 1001), whole - 1}:
-        with pytest.raises(LogDamagedError, match=r"archive|segment"):
+        with pytest.raises(LogDamagedError, match="not all of one"):
             restore_backup(io.BytesIO(archive[:length]), tmp_path / "logs")
         assert everything(tmp_path / "logs") == before
 
 
-def test_a_flipped_bit_in_any_segment_changes_nothing(tmp_path: Path) -> None:
+def test_a_flipped_bit_anywhere_changes_nothing(tmp_path: Path) -> None:
     archive = backed_up(tmp_path / "logs", 14)
     before = everything(tmp_path / "logs")
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
-        segments = [member for member in members if member.name != FILE_NAME]
-    for segment in segments:
-        for offset in range(segment.offset_data, segment.offset_data + segment.size, 37):
+        places = [(member.offset_data, member.size) for member in members]
+    for start, size in places:
+        for offset in range(start, start + size, max(1, size // 60)):
             flipped = bytearray(archive)
             flipped[offset] ^= 1
-            with pytest.raises(LogDamagedError, match="first at byte 0 of segment"):
+            with pytest.raises(LogDamagedError, match="the archive is damaged"):
                 restore_backup(io.BytesIO(flipped), tmp_path / "logs")
     assert everything(tmp_path / "logs") == before
+
+
+def test_whoever_unpacks_it_by_hand_can_check_it(tmp_path: Path) -> None:
+    archive = backed_up(tmp_path / "logs", 14)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        files = {member.name: (members.extractfile(member) or io.BytesIO()).read() for member in members}
+    *_, last = files
+    assert last == "SHA256SUMS"
+    told = files.pop(last).decode().splitlines()
+    assert told == [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in files.items()]
+
+
+def test_segments_elsewhere_are_refused_before_anything_goes(tmp_path: Path) -> None:
+    archive = backed_up(tmp_path / "made", 14)
+    log_dir = tmp_path / "logs"
+    backed_up(log_dir, 30)
+    (log_dir / "segments").rename(tmp_path / "elsewhere")
+    (log_dir / "segments").symlink_to(tmp_path / "elsewhere")
+    before = everything(log_dir)
+    with pytest.raises(LogUnavailableError, match="cannot be replaced as a whole"):
+        restore_backup(io.BytesIO(archive), log_dir)
+    assert everything(log_dir) == before
+    with LogReader(log_dir) as log:
+        assert log.rows == len(list(log.lines())) == 30
+
+
+def test_the_files_belong_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    archive = backed_up(tmp_path / "made", 14)
+    (tmp_path / "logs").mkdir()
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "logs", 10001, 10002)
+    assert restore_backup(io.BytesIO(archive), tmp_path / "logs") is not None
+    owner = (tmp_path / "logs").stat()
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (tmp_path / "logs").rglob("*")}
+    assert owners == {(owner.st_uid, owner.st_gid)}
+
+
+def test_what_a_killed_restore_had_unpacked_goes_with_the_next_start(tmp_path: Path) -> None:
+    backed_up(tmp_path / "logs", 14)
+    (tmp_path / "logs" / ".unpacked" / "segments").mkdir(parents=True)
+    open_log(tmp_path / "logs").close()
+    assert not (tmp_path / "logs" / ".unpacked").exists()
+    check_whole(tmp_path / "logs", 14)
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "segments/x.jsonl", "log.sqlite-wal", "segments"])
@@ -136,8 +181,8 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, step: int) -> Callable[[], int]:
         def call(*arguments: Any, **options: Any) -> Any:
             nonlocal seen
             seen += 1
-            if seen == step:
-                raise Killed
+            if seen >= step:
+                raise Killed  # and whatever would clean up does not run either
             return original(*arguments, **options)
 
         return call

@@ -62,13 +62,22 @@ def restore(*, data: Data = None) -> None:
     """
     settings = read_settings(data=data)
     from driftline.eventlog.restore import restore_backup  # noqa: PLC0415 - see read_settings
+    from driftline.outbox.root import OutboxRoot  # noqa: PLC0415
 
     if sys.stdin.isatty():
         raise typer.BadParameter("the archive comes from stdin: driftline log restore <log.tar")
     restored = restore_backup(sys.stdin.buffer, settings.log_dir)
     if restored is None:
         _refuse(f"a worker has {settings.log_dir}; stop it first")
-    typer.echo(f"log {restored.log_id} with {restored.rows:,} rows is in {settings.log_dir}; start the worker")
+    obeyed = OutboxRoot(settings.outbox_dir).log_id()
+    first = ""
+    if obeyed not in {None, restored.log_id, *restored.predecessors}:
+        first = (
+            f"driftline log replace {obeyed} (the outboxes obey that one, and keep everything until then), and then "
+        )
+    typer.echo(
+        f"log {restored.log_id} with {restored.rows:,} rows is in {settings.log_dir}; now {first}start the worker"
+    )
 
 
 def replace(log_id: OldLog, *, data: Data = None) -> None:

@@ -1,6 +1,7 @@
 """The one writer of a log: appends, syncs, and records what it has appended in one transaction."""
 
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,8 @@ log = structlog.get_logger()
 
 LINK_NAME = "predictions.jsonl"
 SEGMENTS = "segments"
+UNPACKED = ".unpacked"
+"""In the log's directory while a backup is being unpacked there."""
 RESTORING = ".restoring"
 """In the log's directory while a backup takes the log's place: what lies there is neither the one nor the other."""
 
@@ -107,6 +110,7 @@ class LogWriter:
             raise self._gone()
         if (self.log_dir / RESTORING).exists():
             raise LogDamagedError(f"a restore of {self.log_dir} was interrupted: run it again (driftline log restore)")
+        shutil.rmtree(self.log_dir / UNPACKED, ignore_errors=True)  # of a restore that never got further
         try:
             holds_lines = any(path.stat().st_size for path in (self.log_dir / SEGMENTS).glob("*.jsonl"))
             self._store = LogStore(self.log_dir / FILE_NAME, create=not holds_lines)

@@ -57,6 +57,13 @@ def add_options(parser: LocustArgumentParser) -> None:
         include_in_web_ui=False,
         help="Seconds the log may take to catch up at the end",
     )
+    parser.add_argument(
+        "--api-key",
+        default="",
+        env_var="API_KEY",
+        include_in_web_ui=False,
+        help="Key of a server that asks for one; better in API_KEY",
+    )
     parser.add_argument("--seed", default="", env_var="LOADTEST_SEED", help="Makes every user's inputs repeatable")
     parser.add_argument("--shift-by", type=float, default=3.0, help="DriftingUser: what is added to feature_1")
     parser.add_argument("--shift-after", type=int, default=1000, help="DriftingUser: requests before the shift")
@@ -170,6 +177,8 @@ class Asking(FastHttpUser):
     def on_start(self) -> None:
         """Takes the next number of the run, which decides this user's inputs."""
         self.inputs = self.test.next_inputs(drifting=self.drifting)
+        key = self.environment.parsed_options.api_key if self.environment.parsed_options else ""
+        self.headers = {"X-API-Key": key} if key else {}
 
     @task
     def predict(self) -> None:
@@ -180,7 +189,7 @@ class Asking(FastHttpUser):
         run = self.test.run
         features = self.inputs.next()
         with self.client.post(
-            "/predict", json=features, headers={"X-Request-Id": run.mark()}, catch_response=True
+            "/predict", json=features, headers={**self.headers, "X-Request-Id": run.mark()}, catch_response=True
         ) as answer:
             try:
                 run.answered.append(checked_id(answer.status_code, answer.content, features))

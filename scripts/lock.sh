@@ -17,5 +17,6 @@ lock pyproject.toml -c requirements/dev.txt -o requirements/driftline.txt
 lock requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 lock requirements/uv.in -o requirements/uv.txt "$@"
 lock requirements/valkey.in -o requirements/valkey.txt "$@"
+lock requirements/audit.in -o requirements/audit.txt "$@"
 lock requirements/ansible.in -o requirements/ansible.txt "$@"
 grep -c == requirements/*.txt

@@ -1,8 +1,9 @@
 """Writes the passwords of the Compose stack into its private volume; ``init`` runs it at each ``docker compose up``.
 
 A password that the environment names (``REDIS_PASSWORD``, ``GRAFANA_PASSWORD``) wins; else the one that is in the
-volume stays; else one is drawn. A Redis that is running with another one is told. With ``--check`` it only says whether
-the passwords in the environment can be used.
+volume stays; else one is drawn. A Redis that is running with another one is told. It refuses to let others than this
+machine in (``DRIFTLINE_BIND``) where nobody has said whether they need a key (``DRIFTLINE_AUTH``). With ``--check`` it
+only says whether what the environment names can be used.
 
     broker             for Driftline: DRIFTLINE_BROKER_FILE
     redis.conf         for Redis
@@ -21,10 +22,15 @@ DIRECTORY = Path("/secrets")
 REDIS = "redis:6379/0"
 DRAWN_BYTES = 32
 ANSWER_TIMEOUT_S = 2.0
+LOOPBACK = ("", "127.0.0.1", "::1", "[::1]", "localhost")
 
 
 class PasswordError(Exception):
     """A password cannot be used; the message does not say it."""
+
+
+class OpenError(Exception):
+    """The API would be open to others, and nobody has said that it should."""
 
 
 def write(directory: Path, environment: Mapping[str, str]) -> None:
@@ -32,9 +38,12 @@ def write(directory: Path, environment: Mapping[str, str]) -> None:
 
     Raises:
         PasswordError: A password that was named cannot be used.
+        OpenError: Others may come in, and nobody has said how; or they need keys, and there are none.
         OSError: The volume refuses.
     """
     named_redis, named_grafana = check(environment)
+    if environment.get("DRIFTLINE_AUTH") == "keys" and not (directory / "keys.toml").exists():
+        raise OpenError("DRIFTLINE_AUTH is keys, and there are none; draw one: docker compose run --rm keys add NAME")
     before = kept(directory / "redis-password")
     redis = named_redis or before or drawn()
     grafana = named_grafana or kept(directory / "grafana-password") or drawn()
@@ -52,7 +61,16 @@ def check(environment: Mapping[str, str]) -> tuple[str, str]:
 
     Raises:
         PasswordError: One of them cannot be used.
+        OpenError: Others may come in, and nobody has said how.
     """
+    bind, auth = environment.get("DRIFTLINE_BIND", ""), environment.get("DRIFTLINE_AUTH", "")
+    if auth not in {"", "keys", "none"}:
+        raise OpenError(f"DRIFTLINE_AUTH is {auth}; it must be keys or none")
+    if not auth and bind not in LOOPBACK:
+        raise OpenError(
+            f"DRIFTLINE_BIND={bind} lets others in, and nobody has said how. DRIFTLINE_AUTH=keys asks them for a key "
+            "(draw one: docker compose run --rm keys add NAME), DRIFTLINE_AUTH=none lets everybody in"
+        )
     return named("REDIS_PASSWORD", environment), named("GRAFANA_PASSWORD", environment)
 
 
@@ -112,5 +130,5 @@ if __name__ == "__main__":
             check(os.environ)
         else:
             write(DIRECTORY, os.environ)
-    except (PasswordError, OSError) as problem:
+    except (PasswordError, OpenError, OSError) as problem:
         sys.exit(f"init: {problem}")

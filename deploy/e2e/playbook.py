@@ -38,7 +38,10 @@ class Playbook:
         self._machine = machine
         self._folder = folder
         self._work = work
-        self._always: dict[str, Any] = {"driftline_bind": "0.0.0.0"}  # noqa: S104 - seen from outside the machine
+        self._always: dict[str, Any] = {
+            "driftline_bind": "0.0.0.0",  # noqa: S104 - seen from outside the machine
+            "driftline_auth": "none",
+        }
 
     def run(self, *arguments: str, user: str = "deploy", **variables: Any) -> Played:
         """A run that has to succeed.

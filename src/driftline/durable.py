@@ -23,12 +23,18 @@ def make_directory(path: Path) -> None:
         sync_directory(made.parent)
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Replaces a file in one step: a reader, or a power cut, finds the old content or the new."""
+def write_durably(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Replaces a file in one step: a reader, or a power cut, finds the old content or the new.
+
+    Args:
+        path: The file.
+        content: All of it.
+        mode: Who may read and write it, at most; the umask takes its part.
+    """
     # A name of its own: processes in two containers may share the directory and have the same pid.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with temporary.open("xb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

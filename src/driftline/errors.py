@@ -6,6 +6,8 @@ meaning. The message is for a person and may change.
     DriftlineError
      +-- SettingsError              settings_invalid
      |    +-- UnknownSettingError   settings_unknown
+     |    +-- KeysError             keys_invalid
+     |    +-- TlsError              tls_invalid
      +-- ModelError                 model_invalid
      +-- InputError                 see contract/problems.py: one code for each way a request can be wrong
      +-- OutboxError
@@ -52,6 +54,18 @@ class UnknownSettingError(SettingsError):
     """A setting that does not exist; the message names the nearest one that does."""
 
     code = "settings_unknown"
+
+
+class KeysError(SettingsError):
+    """The file with the API keys cannot be used, or lacks what was asked for."""
+
+    code = "keys_invalid"
+
+
+class TlsError(SettingsError):
+    """The certificate and the key for TLS cannot be used together, or at all."""
+
+    code = "tls_invalid"
 
 
 class ModelError(DriftlineError):

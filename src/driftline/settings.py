@@ -73,6 +73,17 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1, description="Address the API listens on.")
     port: TcpPort = Field(default=8000, description="Port the API listens on; 0 takes any free one.")
     processes: int = Field(default=1, ge=1, description="Processes that answer requests.")
+    auth: Literal["auto", "none", "keys"] = Field(
+        default="auto",
+        description="Whether requests need an API key; auto: not on a loopback address, and everywhere else.",
+    )
+    keys: LocalPath | None = Field(
+        default=None, description="File with the hashes of the API keys; none for keys.toml in the data folder."
+    )
+    tls_certificate: LocalPath | None = Field(
+        default=None, description="PEM file with the certificate, and those above it, for HTTPS; none for HTTP."
+    )
+    tls_key: LocalPath | None = Field(default=None, description="PEM file with the key of that certificate.")
     model: LocalPath | None = Field(
         default=None, description="Folder of the model package; none for the one that comes along."
     )
@@ -90,6 +101,9 @@ class Settings(BaseSettings):
     )
     log_segment_max_age_s: Seconds = Field(default=86400.0, description="Age at which a new log segment begins.")
     metrics_port: TcpPort = Field(default=9101, description="Port of the worker's metrics and health; 0 serves none.")
+    api_metrics_port: TcpPort = Field(
+        default=0, description="Port that the API's /metrics moves to, without a key; 0 leaves it beside the rest."
+    )
     log_format: Literal["auto", "pretty", "json"] = Field(
         default="auto",
         description="Form of the program's own messages; auto is pretty on a terminal and JSON elsewhere.",
@@ -110,7 +124,7 @@ class Settings(BaseSettings):
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
-    @field_validator("broker", "model", mode="before")
+    @field_validator("broker", "model", "keys", "tls_certificate", "tls_key", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value  # so that a variable can take back what a file says
@@ -143,6 +157,11 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Folder of what only matters while processes run; may be deleted when none does."""
         return self.data / "run"
+
+    @property
+    def keys_file(self) -> Path:
+        """File with the hashes of the API keys."""
+        return self.keys or self.data / "keys.toml"
 
     @property
     def broker_url(self) -> str | None:

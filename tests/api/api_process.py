@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -25,15 +26,19 @@ JSON_TYPE = {"content-type": "application/json"}
 class ApiProcess:
     """One running server, on a free port of 127.0.0.1."""
 
-    def __init__(self, directory: Path, *, processes: int = 1, **config: Any) -> None:
+    def __init__(
+        self, directory: Path, *, processes: int = 1, tls: tuple[Path, Path] | None = None, **config: Any
+    ) -> None:
         self.directory = directory
         self.port = find_free_port()
         self.log_file = directory / "server.log"
         self._processes = processes
-        spec = {"directory": str(directory), "port": self.port, "processes": processes, "config": config}
+        spec = {"directory": str(directory), "port": self.port, "processes": processes, "config": config, "tls": tls}
         with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen([sys.executable, str(SERVING), json.dumps(spec)], stderr=log)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
+            self.process = subprocess.Popen([sys.executable, str(SERVING), json.dumps(spec, default=str)], stderr=log)
+        trust = ssl.create_default_context(cafile=str(tls[0])) if tls else True
+        scheme = "https" if tls else "http"
+        self.client = httpx.Client(base_url=f"{scheme}://127.0.0.1:{self.port}", timeout=10, verify=trust)
 
     def _all_started(self) -> bool:
         return self.answers() and self.log().count("api.started") >= self._processes

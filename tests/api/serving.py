@@ -15,7 +15,13 @@ def main() -> int:
 
     from driftline.api.app import ApiConfig
     from driftline.api.server import serve
+    from driftline.api.tls import Tls
+    from driftline.ports import Address
 
+    paths = {name: Path(spec["config"].pop(name)) for name in ("keys",) if name in spec["config"]}
+    if "metrics" in spec["config"]:
+        spec["config"]["metrics"] = Address(*spec["config"]["metrics"])
+    tls = Tls(*map(Path, spec["tls"])) if spec["tls"] else None
     config = ApiConfig(
         **{
             "app_name": "tested",
@@ -31,9 +37,10 @@ def main() -> int:
             "flush_s": 0.1,
             "log_format": "json",
             **spec["config"],
+            **paths,
         }
     )
-    return serve(config, "127.0.0.1", spec["port"], spec["processes"])
+    return serve(config, "127.0.0.1", spec["port"], spec["processes"], tls)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class Up:
     @property
     def api(self) -> str:
         """Where the API is, as the banner says; waits for that."""
-        found = wait_until(lambda: re.search(r"API +(http://\S+)/predict", self.output), within_s=30)
+        found = wait_until(lambda: re.search(r"API +(https?://\S+)/predict", self.output), within_s=30)
         assert found
         return found[1]
 

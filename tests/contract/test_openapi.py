@@ -52,6 +52,16 @@ def test_it_is_openapi_3_1_with_one_operation_for_each_route() -> None:
             assert response["description"]
 
 
+def test_health_alone_needs_no_key_and_the_others_may_go_without_where_none_is_asked_for() -> None:
+    named: list[dict[str, list[str]]] = [{name: []} for name in DOCUMENT["components"]["securitySchemes"]]
+    assert len(named) == 2
+    assert DOCUMENT["security"] == [*named, {}]
+    assert document(seed_schema(), keys_needed=True)["security"] == named
+    for path, item in DOCUMENT["paths"].items():
+        assert ("security" in item[next(iter(item))]) == path.startswith("/health")
+        assert {"401", "429"} <= set(item[next(iter(item))]["responses"]) or path.startswith("/health")
+
+
 def test_every_reference_leads_somewhere() -> None:
     references = [each["$ref"] for each in objects(DOCUMENT) if isinstance(each.get("$ref"), str)]
     assert references

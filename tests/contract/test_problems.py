@@ -21,11 +21,13 @@ from driftline.errors import InputError
 
 STATUSES = {
     400: {"malformed_json", "incomplete_body"},
+    401: {"key_missing", "key_unknown"},
     404: {"not_found"},
     405: {"method_not_allowed"},
     408: {"body_timeout"},
     413: {"body_too_large"},
     415: {"unsupported_media_type"},
+    429: {"rate_limited"},
     500: {"internal_error"},
     503: {"not_ready", "outbox_full", "outbox_unavailable"},
 }
@@ -54,7 +56,11 @@ def test_a_document_says_what_rfc_9457_asks_for_and_the_code(code: str) -> None:
 @pytest.mark.parametrize("code", PROBLEMS)
 def test_whoever_should_come_again_is_told_when(code: str) -> None:
     answer = problem(code, "")
-    assert ("retry-after" in dict(answer.headers)) == (answer.status == 503)
+    assert ("retry-after" in dict(answer.headers)) == (answer.status in {429, 503})
+
+
+def test_when_to_come_again_may_be_known_better() -> None:
+    assert dict(problem("rate_limited", "", retry_after_s=7).headers)["retry-after"] == "7"
 
 
 def test_each_wrong_field_is_told_with_its_pointer_code_and_detail() -> None:

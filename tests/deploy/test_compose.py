@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 STACK = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = STACK["services"]
-ENDING = {"init", "report", "load"}
+ENDING = {"init", "report", "load", "keys"}
 LONG_RUNNING = sorted(SERVICES.keys() - ENDING)
 PUBLISHED = {"api", "prometheus", "grafana"}
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -44,6 +44,7 @@ def test_there_are_these_services_and_volumes() -> None:
         "redis": [],
         "api": [],
         "worker": [],
+        "keys": ["tools"],
         "report": ["tools"],
         "load": ["load"],
         "prometheus": ["monitoring"],
@@ -131,14 +132,35 @@ def test_passwords_stand_in_the_environment_of_init_alone() -> None:
         name
         for name, service in SERVICES.items()
         if any(str(each).startswith("secrets:") for each in service["volumes"])
-    } == {"init", "redis", "api", "worker", "grafana"}
+    } == {"init", "keys", "redis", "api", "worker", "grafana"}
 
 
-@pytest.mark.parametrize(("volume", "writer"), [("outbox", "api"), ("log", "worker"), ("secrets", "init")])
+@pytest.mark.parametrize(("volume", "writer"), [("outbox", "api"), ("log", "worker")])
 def test_each_volume_has_one_writer(volume: str, writer: str) -> None:
+    assert writing_to(volume) == {writer}
+
+
+def test_secrets_are_written_by_those_who_draw_them() -> None:
+    assert writing_to("secrets") == {"init", "keys"}
+
+
+def writing_to(volume: str) -> set[str]:
     mounts = [(name, str(mount)) for name, service in SERVICES.items() for mount in service["volumes"]]
-    writing = [name for name, mount in mounts if mount.startswith(f"{volume}:") and not mount.endswith(":ro")]
-    assert writing == [writer]
+    return {name for name, mount in mounts if mount.startswith(f"{volume}:") and not mount.endswith(":ro")}
+
+
+def test_keys_are_drawn_where_the_api_looks_for_them() -> None:
+    path = SERVICES["api"]["environment"]["DRIFTLINE_KEYS"]
+    assert SERVICES["keys"]["environment"] == {"DRIFTLINE_KEYS": path}
+    assert SERVICES["keys"]["network_mode"] == "none"
+    assert path.startswith("/secrets/")
+
+
+def test_init_is_told_whether_others_come_in_and_whether_that_was_said() -> None:
+    told = SERVICES["init"]["environment"]
+    assert told["DRIFTLINE_AUTH"] == "${DRIFTLINE_AUTH-}", "no default here: unsaid is empty"
+    assert filled_in(told["DRIFTLINE_BIND"]) == "127.0.0.1"
+    assert filled_in(SERVICES["api"]["environment"]["DRIFTLINE_AUTH"]) == "none"
 
 
 def test_a_changed_password_reaches_those_who_read_it_at_the_start() -> None:

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.docker import draw_password
-from deploy.docker.draw_password import PasswordError, address, put, quoted, write
+from deploy.docker.draw_password import OpenError, PasswordError, address, put, quoted, write
+from driftline.api.keys import add_key
 from driftline.settings import load_settings
 from tests.redis_server import StartRedis
 
@@ -128,3 +129,31 @@ def test_without_a_running_redis_the_files_change_all_the_same(
 
 def test_the_configuration_quotes_everything() -> None:
     assert quoted('a"é') == '"\\x61\\x22\\xc3\\xa9"'
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "192.0.2.1", "::", "[::]"])
+def test_others_are_let_in_only_where_somebody_said_how(tmp_path: Path, bind: str) -> None:
+    for refuse in (draw_password.check, lambda environment: write(tmp_path, environment)):
+        with pytest.raises(OpenError, match=r"DRIFTLINE_AUTH=keys .* keys add NAME.*DRIFTLINE_AUTH=none"):
+            refuse({"DRIFTLINE_BIND": bind, "DRIFTLINE_AUTH": ""})
+    assert list(tmp_path.iterdir()) == []
+    draw_password.check({"DRIFTLINE_BIND": bind, "DRIFTLINE_AUTH": "none"})
+    draw_password.check({"DRIFTLINE_BIND": bind, "DRIFTLINE_AUTH": "keys"})
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "::1", ""])
+def test_on_this_machine_alone_nobody_has_to_say_anything(bind: str) -> None:
+    draw_password.check({"DRIFTLINE_BIND": bind, "DRIFTLINE_AUTH": ""})
+
+
+def test_what_auth_cannot_be_is_refused() -> None:
+    with pytest.raises(OpenError, match="auto"):
+        draw_password.check({"DRIFTLINE_AUTH": "auto"})
+
+
+def test_before_keys_are_asked_for_there_must_be_one(tmp_path: Path) -> None:
+    with pytest.raises(OpenError, match="docker compose run --rm keys add NAME"):
+        write(tmp_path, {"DRIFTLINE_AUTH": "keys"})
+    add_key(tmp_path / "keys.toml", "web")
+    write(tmp_path, {"DRIFTLINE_AUTH": "keys"})
+    assert (tmp_path / "broker").exists()

@@ -33,6 +33,7 @@ class Watched:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._redis_url = redis_url
         self.api = f"127.0.0.1:{find_free_port()}"
+        self.api_metrics = f"127.0.0.1:{find_free_port()}"
         self.worker = f"127.0.0.1:{find_free_port()}"
         self.prometheus = f"127.0.0.1:{find_free_port()}"
 
@@ -84,12 +85,13 @@ class Watched:
     def _start(self, name: str, *command: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTLINE_")}
         environment |= {"DRIFTLINE_DATA": str(self._directory / "data"), "DRIFTLINE_BROKER": self._redis_url}
+        environment |= {"DRIFTLINE_API_METRICS_PORT": _port(self.api_metrics)}
         with (self._directory / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(command, env=environment, cwd=self._directory, stderr=log)
 
     def _configuration(self) -> Path:
         """The deployed one, with the places where things are here."""
-        here = {"api:8000": self.api, "worker:9101": self.worker, "localhost:9090": self.prometheus}
+        here = {"api:9102": self.api_metrics, "worker:9101": self.worker, "localhost:9090": self.prometheus}
         configuration = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
         configuration["global"] = {"scrape_interval": EVERY, "evaluation_interval": EVERY}
         for job in configuration["scrape_configs"]:

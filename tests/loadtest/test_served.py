@@ -10,13 +10,16 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from driftline.api.keys import add_key
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.writer import LogWriter
+from tests.certificates import make_pair
 from tests.waiting import find_free_port, wait_until
 
 LOADTEST = Path(__file__).resolve().parents[2] / "loadtest"
@@ -47,15 +50,20 @@ def requests_so_far(page: str) -> int:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    directory = tmp_path_factory.mktemp("served")
+    with serving(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+@contextmanager
+def serving(directory: Path, scheme: str = "http", **settings: str) -> Iterator[Served]:
     port, data = find_free_port(), directory / "data"
     command = [sys.executable, "-m", "driftline", "up", "--data", str(data)]
     command += ["--port", str(port), "--metrics-port", str(find_free_port())]
     with (directory / "up.log").open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **settings})
     try:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), within_s=30)
-        yield Served(f"http://127.0.0.1:{port}", data)
+        wait_until(lambda: "Driftline is up" in (directory / "up.log").read_text(), within_s=30)
+        yield Served(f"{scheme}://127.0.0.1:{port}", data)
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
@@ -70,10 +78,11 @@ class Ended:
     verdict: dict[str, object]
 
 
-def load(served: Served, data: Path | str, results: Path, *options: str) -> Ended:
+def load(served: Served, data: Path | str, results: Path, *options: str, key: str = "") -> Ended:
     command = [sys.executable, str(LOADTEST / "run.py"), "--host", served.url, "--data", str(data)]
     command += ["--csv", str(results / "run"), *QUICK, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, "API_KEY": key}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     return Ended(done.returncode, done.stderr, json.loads((results / "run_verdict.json").read_text()))
 
 
@@ -123,6 +132,16 @@ def test_all_is_well_ends_with_zero_and_says_so(steady: Ended) -> None:
     assert steady.verdict["outcome"] == "holds"
     assert steady.verdict["answers"] == steady.verdict["lines"] != 0
     assert steady.verdict["failures"] == steady.verdict["cut"] == 0
+
+
+def test_a_server_with_https_and_keys_is_loaded_as_any_other(tmp_path: Path) -> None:
+    pair, token = make_pair(tmp_path), add_key(tmp_path / "data" / "keys.toml", "load")
+    tls = {"DRIFTLINE_TLS_CERTIFICATE": str(pair.certificate), "DRIFTLINE_TLS_KEY": str(pair.key)}
+    with serving(tmp_path, "https", DRIFTLINE_AUTH="keys", **tls) as served:
+        ended = load(served, served.data, tmp_path, key=token)
+        assert (ended.exit_code, ended.verdict["outcome"]) == (0, "holds"), ended.output
+        assert ended.verdict["failures"] == 0
+        assert load(served, served.data, tmp_path).verdict["answers"] == 0
 
 
 def test_every_line_of_a_run_carries_its_mark(served: Served, steady: Ended) -> None:

@@ -1,13 +1,12 @@
 """The page, as a browser shows it, with no network to fetch anything from."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 
 from driftline.errors import ReportError
 from driftline.report.page import render_page
@@ -15,27 +14,16 @@ from driftline.report.reading import read_windows
 from driftline.report.report import make_report
 from driftline.report.result import DriftReport
 from driftline.report.selection import Selection
+from tests.browser import chromium
 from tests.report.events import MakeLog, event, traffic
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run"),
-)
 HOSTILE = "</script><script>window.hacked = true</script>"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The Chromium of this machine."""
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        pytest.fail("there is no Chromium here; install it: sudo apt-get install -y chromium")
-    expect.set_options(timeout=30_000)  # a machine that runs tests is a busy one
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 class Shown:

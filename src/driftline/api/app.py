@@ -13,9 +13,13 @@ from starlette.routing import Route
 from driftline import __version__
 from driftline.api.body import read_body, read_headers
 from driftline.api.config import ApiConfig
+from driftline.api.docs import DOCS, STATIC, docs_page
+from driftline.api.guard import Guard, KeyRing
 from driftline.api.health import ALIVE, readiness
+from driftline.api.metrics import serving_metrics
 from driftline.api.observe import PREDICT, Observed, respond
 from driftline.api.predict import refuse
+from driftline.api.rates import Rates
 from driftline.api.service import Service
 from driftline.contract.openapi import document
 from driftline.contract.problems import problem
@@ -43,7 +47,7 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service.running():
+        async with service.running(), serving_metrics(config.metrics):
             when_started(service)
             yield
 
@@ -52,26 +56,30 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # it has a policy of its own: see docs_page
         redoc_url=None,  # would ask a foreign host for its logo
+        static_url=STATIC,
         exception_handlers={HTTPException: _on_http_error},
     )
-    app.router.routes.extend(_routes(service, config.max_body_bytes))
+    app.router.routes.extend(_routes(service, config))
     paths = [route.path for route in app.routes if isinstance(route, Route)]
     for route in app.routes:
         if isinstance(route, Route) and route.methods and "GET" in route.methods:
             route.methods.add("HEAD")  # FastAPI, unlike Starlette, leaves it out
+    if config.keys is not None:
+        app.add_middleware(Guard, keys=KeyRing(config.keys), rates=Rates(config.rates))
     app.add_middleware(Observed, routes=paths, service=service)
-    openapi = document(schema)
+    openapi = document(schema, keys_needed=config.keys is not None)
     app.openapi = lambda: openapi  # type: ignore[method-assign]  # FastAPI's documented way to bring one's own
     return app
 
 
-def _routes(service: Service, max_body_bytes: int) -> list[Route]:
+def _routes(service: Service, config: ApiConfig) -> list[Route]:
     async def predict(request: Request) -> Response:
         if service.predict is None:
             return respond(refuse(InputError("not_ready", "The server is starting.")))
         try:
-            body = await read_body(request, max_body_bytes)
+            body = await read_body(request, config.max_body_bytes)
         except InputError as error:
             return respond(refuse(error))
         return respond(await service.predict(read_headers(request), body))
@@ -86,14 +94,18 @@ def _routes(service: Service, max_body_bytes: int) -> list[Route]:
         payload, content_type = metrics_payload()
         return Response(payload, headers={"content-type": content_type})
 
-    return [
-        Route("/", lambda _: RedirectResponse("/docs")),
+    async def docs(_: Request) -> Response:
+        return docs_page(config.app_name)
+
+    routes = [
+        Route("/", lambda _: RedirectResponse(DOCS)),
+        Route(DOCS, docs),
         Route(PREDICT, predict, methods=["POST"]),
         Route("/health", ready),
         Route("/health/live", live),
         Route("/health/ready", ready),
-        Route("/metrics", metrics),
     ]
+    return routes if config.metrics else [*routes, Route("/metrics", metrics)]
 
 
 async def _on_http_error(_: Request, error: Exception) -> Response:

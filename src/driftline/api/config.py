@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from driftline.ports import Address
+
 
 @dataclass(frozen=True)
 class ApiConfig:
@@ -21,6 +23,9 @@ class ApiConfig:
         model: Directory of the model package; None is the seed's.
         broker_timeout_s: Longest wait for one answer of the broker.
         flush_s: How long a stopping process waits for its events to be committed; what is left is taken up by others.
+        keys: The file with the API keys that are asked for; None asks for none.
+        rates: The file in which the processes share how often each key has asked; None if there is one process only.
+        metrics: Where to answer ``/metrics``, for it is not answered beside the rest then; None is beside the rest.
         log_format: For :func:`driftline.telemetry.configure_logging`, in processes that do not inherit it.
     """
 
@@ -35,4 +40,7 @@ class ApiConfig:
     model: Path | None
     broker_timeout_s: float
     flush_s: float = 2.0
+    keys: Path | None = None
+    rates: Path | None = None
+    metrics: Address | None = None
     log_format: Literal["auto", "pretty", "json"] = "auto"

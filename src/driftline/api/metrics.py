@@ -1,6 +1,9 @@
 """What the API counts. Labels are closed sets: the routes there are, HTTP statuses, the codes of refusals."""
 
+import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -8,9 +11,13 @@ from prometheus_client import Counter, Histogram, multiprocess
 
 from driftline.contract.metrics import REFUSED as EVENTS_REFUSED
 from driftline.contract.problems import PREDICT_CODES
+from driftline.errors import PortError
+from driftline.ports import Address
+from driftline.probes import HealthServer
 from driftline.telemetry import METRICS_VARIABLE
 
 OTHER_ROUTE: Final = "other"
+TAKE_OVER_S: Final = 0.5
 
 REQUESTS: Final = Counter("driftline_requests_total", "Requests answered.", ["route", "status"])
 DURATION: Final = Histogram(
@@ -30,6 +37,36 @@ def forget_dead_processes() -> None:
         pid = int(path.stem.rpartition("_")[2])
         if not _is_alive(pid):
             multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+@asynccontextmanager
+async def serving_metrics(address: Address | None) -> AsyncIterator[None]:
+    """Answers ``/metrics`` on a port apart, while inside; of several processes one does, until another takes over.
+
+    Any of them answers for all. So none needs to be the one, and none that dies takes the port away for long.
+    """
+    if address is None:
+        yield
+        return
+    serving = asyncio.create_task(_serve_metrics(address), name="metrics")
+    try:
+        yield
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _serve_metrics(address: Address) -> None:
+    while True:
+        try:
+            server = HealthServer(address.host, address.port, None)
+            break
+        except PortError:  # another process has it; whether anybody else has was asked before any was started
+            await asyncio.sleep(TAKE_OVER_S)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.close()
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""The outermost layer of the application: counts every request, and answers what nobody foresaw."""
+"""The outermost layer of the application: counts and secures every answer, and gives one that nobody foresaw."""
 
 from collections.abc import Collection
 from time import perf_counter
@@ -7,6 +7,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from driftline.api.docs import safe_headers
 from driftline.api.metrics import DURATION, OTHER_ROUTE, REFUSED, REQUESTS
 from driftline.api.service import Service
 from driftline.contract.problems import Answer, problem
@@ -42,6 +43,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *safe_headers(scope["path"])]
             await send(message)
 
         started = perf_counter()

@@ -120,6 +120,8 @@ class Predictor:
             raise InputError("unsupported_media_type", "The Content-Type must be application/json, in UTF-8.")
         if headers.get("content-encoding") not in {None, "", "identity"}:
             raise InputError("unsupported_media_type", "The body must not be compressed: leave Content-Encoding out.")
+        if (coding := headers.get("transfer-encoding")) is not None and coding.lower() != "chunked":
+            raise InputError("unsupported_media_type", "The body must not be compressed on its way: only chunked.")
         features = self._decode(body)
         probability = self._score_row(astuple(features))
         if not math.isfinite(probability):

@@ -13,9 +13,16 @@ if TYPE_CHECKING:
 EVERYWHERE = ("127.0.0.1", "0.0.0.0", "::", "::1")  # noqa: S104 - compared, not listened on
 
 
-def banner(settings: "Settings", port: int) -> str:
-    """The text, in colour; ``typer.echo`` takes the colour away where there is no terminal."""
-    api = f"http://{host_in_url(settings.host)}:{port}"
+def banner(settings: "Settings", port: int, keys: Path | None = None) -> str:
+    """The text, in colour; ``typer.echo`` takes the colour away where there is no terminal.
+
+    Args:
+        settings: What was started.
+        port: Where the API listens.
+        keys: The file with the API keys, if one is needed.
+    """
+    scheme = "https" if settings.tls_certificate else "http"
+    api = f"{scheme}://{host_in_url(settings.host)}:{port}"
     log = settings.log_dir / "predictions.jsonl"
     places = {
         "API": f"{api}/predict",
@@ -23,6 +30,10 @@ def banner(settings: "Settings", port: int) -> str:
         "metrics": f"{api}/metrics",
         "log": str(log),
     }
+    if settings.api_metrics_port:
+        places["metrics"] = f"http://{host_in_url(settings.host)}:{settings.api_metrics_port}/metrics"
+    if keys is not None:
+        places["keys"] = f"{keys}: every request but /health needs one"
     transport = f"broker {settings.shown('broker')}" if settings.broker else "embedded: no broker needed"
     return "\n".join(
         [
@@ -33,25 +44,27 @@ def banner(settings: "Settings", port: int) -> str:
             "",
             "Paste into another terminal:",
             "",
-            *(f"  {typer.style(line, bold=True)}" for line in next_lines(settings, api, log)),
+            *(f"  {typer.style(line, bold=True)}" for line in next_lines(settings, api, log, keys)),
             "",
         ]
     )
 
 
-def next_lines(settings: "Settings", api: str, log: Path) -> list[str]:
+def next_lines(settings: "Settings", api: str, log: Path, keys: Path | None) -> list[str]:
     """Shell lines from a first prediction to a drift report."""
     from driftline.scoring import load_package, seed_package  # noqa: PLC0415 - the children start first
 
     schema, _ = load_package(settings.model or seed_package())
     example = json.dumps({feature.name: feature.example for feature in schema.features}).replace('"', '\\"')
+    trust = f"--cacert {settings.tls_certificate} " if settings.tls_certificate else ""
+    key = '-H "X-API-Key: $API_KEY" ' if keys is not None else ""
     lines = [
-        f'curl -X POST "{api}/predict" -H "Content-Type: application/json" -d "{example}"',
+        f'curl {trust}{key}-X POST "{api}/predict" -H "Content-Type: application/json" -d "{example}"',
         f"tail -n 1 {log}",
     ]
     data = "" if settings.data == Path("data") else f" --data {settings.data}"
     if Path("Makefile").exists() and Path("loadtest").is_dir():
-        host = "" if api.endswith("localhost:8000") else f" --host {api}"
+        host = "" if api == "http://localhost:8000" else f" --host {api}"
         lines.append(f'make load ARGS="{(host + data).strip()}"' if host or data else "make load")
     return [*lines, f"{_program()} report{data} --open"]
 

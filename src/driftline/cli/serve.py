@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from driftline.cli.access import access
 from driftline.cli.exits import epilog
 from driftline.cli.options import Broker, Data, Host, LogFormat, Model, Parent, Port, Processes, read_settings
 from driftline.errors import OutboxUnavailableError
-from driftline.ports import claim
+from driftline.ports import Address, claim
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
@@ -55,7 +56,8 @@ def run(settings: "Settings", parent: int | None) -> int:
     if parent is not None:
         follow_parent(parent)
     configure_logging(settings.log_format)
-    port = claim(settings.host, settings.port).port
+    address, port = claim(settings.host, settings.port)
+    keys, tls = access(settings, address)
     try:
         use_multiprocess_metrics(_metrics_directory(settings.run_dir))
     except OSError as error:
@@ -77,8 +79,10 @@ def run(settings: "Settings", parent: int | None) -> int:
         max_body_bytes=settings.max_body_bytes,
         model=settings.model,
         log_format=settings.log_format,
+        keys=keys,
+        metrics=Address(address, settings.api_metrics_port) if settings.api_metrics_port else None,
     )
-    return serve_api(config, settings.host, port, settings.processes)
+    return serve_api(config, settings.host, port, settings.processes, tls)
 
 
 def _metrics_directory(run_dir: Path) -> Path:

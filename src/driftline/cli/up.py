@@ -3,13 +3,16 @@
 import asyncio
 import http.client
 import os
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from driftline.cli.access import access
 from driftline.cli.banner import banner
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.options import (
@@ -27,6 +30,7 @@ from driftline.errors import SettingsError
 from driftline.ports import claim
 
 if TYPE_CHECKING:
+    from driftline.api.tls import Tls
     from driftline.settings import Settings
     from driftline.supervisor import Child
 
@@ -72,13 +76,16 @@ def up(
     )
     if settings.port and settings.port == settings.metrics_port:
         raise SettingsError(f"the API and the worker's metrics cannot both have port {settings.port}")
-    port = claim(settings.host, settings.port).port
+    if settings.api_metrics_port and settings.api_metrics_port == settings.metrics_port:
+        raise SettingsError(f"the API's metrics and the worker's cannot both have port {settings.metrics_port}")
+    address, port = claim(settings.host, settings.port)
+    keys, tls = access(settings, address)
 
     from driftline.supervisor import Supervisor  # noqa: PLC0415 - see read_settings
 
     async def run() -> int:
         supervisor = Supervisor(_children(settings, port), _show, hopeless=frozenset({Exit.USAGE, Exit.CANNOT}))
-        return await supervisor.run(meanwhile=_announce(settings, port))
+        return await supervisor.run(meanwhile=_announce(settings, port, keys, tls))
 
     raise typer.Exit(asyncio.run(run()))
 
@@ -103,24 +110,28 @@ def _show(name: str, text: str) -> None:
     typer.echo(f"{prefix} {text}")
 
 
-def _announce(settings: "Settings", port: int) -> Callable[[], Awaitable[None]]:
+def _announce(settings: "Settings", port: int, keys: Path | None, tls: "Tls | None") -> Callable[[], Awaitable[None]]:
     async def announce() -> None:
         waited_s = 0.0
-        while (reason := await asyncio.to_thread(_not_ready, settings.host, port)) is not None:
+        while (reason := await asyncio.to_thread(_not_ready, settings.host, port, tls)) is not None:
             await asyncio.sleep(PROBE_EVERY_S)
             waited_s += PROBE_EVERY_S
             if waited_s >= PATIENCE_S:
                 _show("up", f"not ready yet: {reason}")
                 waited_s = 0.0
         with suppress(OSError):  # nobody can read it: the supervisor notices as soon as a child says something
-            typer.echo(banner(settings, port))
+            typer.echo(banner(settings, port, keys))
 
     return announce
 
 
-def _not_ready(host: str, port: int) -> str | None:
+def _not_ready(host: str, port: int, tls: "Tls | None") -> str | None:
     """Why the API does not take requests yet, or None when it does."""
     connection = http.client.HTTPConnection(_reachable(host), port, timeout=PROBE_TIMEOUT_S)
+    if tls is not None:
+        connection = http.client.HTTPSConnection(
+            _reachable(host), port, timeout=PROBE_TIMEOUT_S, context=_whoever_answers()
+        )
     try:
         connection.request("GET", "/health/ready")
         answer = connection.getresponse()
@@ -130,6 +141,14 @@ def _not_ready(host: str, port: int) -> str | None:
     finally:
         connection.close()
     return None if answer.status == http.client.OK else body
+
+
+def _whoever_answers() -> ssl.SSLContext:
+    """We ask our own child by a number, for which no certificate is made out, and tell it nothing."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _reachable(host: str) -> str:

@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import yaml
@@ -21,11 +22,27 @@ NOT_READY_REASONS = ("starting", "stopping", "outbox_full", "outbox_unavailable"
 
 Json = dict[str, Any]
 
+_SECURITY_SCHEMES: Json = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, on a server that asks for one."},
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same key, where Authorization is in use.",
+    },
+}
+_KEY_CODES = ("key_missing", "key_unknown", "rate_limited")
+_CHALLENGE = {"description": "How to send a key (RFC 6750).", "schema": {"type": "string"}}
 _RETRY_AFTER = {"description": "Seconds after which to come again.", "schema": {"type": "integer", "minimum": 0}}
 
 
-def document(schema: ModelSchema) -> Json:
-    """Returns the OpenAPI 3.1 document of an API that serves a model with this schema."""
+def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
+    """Returns the OpenAPI 3.1 document of an API that serves a model.
+
+    Args:
+        schema: What the model takes and gives.
+        keys_needed: Whether it must be asked with a key, or is only able to ask for one.
+    """
     classes = [request_class(schema), response_class(schema), event_class(schema)]
     _, definitions = models_json_schema(
         [(each, "validation") for each in classes], ref_template="#/components/schemas/{model}"
@@ -53,9 +70,10 @@ def document(schema: ModelSchema) -> Json:
             "/health": {"get": _health("health", "Whether requests should be sent here", ready=True)},
             "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},
             "/health/ready": {"get": _health("ready", "Whether requests should be sent here", ready=True)},
-            "/metrics": {"get": _metrics()},
+            "/metrics": {"get": _metrics(schema)},
         },
-        "components": {"schemas": {**definitions["$defs"], **_schemas()}},
+        "components": {"schemas": {**definitions["$defs"], **_schemas()}, "securitySchemes": _SECURITY_SCHEMES},
+        "security": [*({name: []} for name in _SECURITY_SCHEMES), *([] if keys_needed else [{}])],
     }
 
 
@@ -106,6 +124,8 @@ def _refusal(status: int, answers: Mapping[str, Answer]) -> Json:
     }
     if any(PROBLEMS[code].retry_after_s is not None for code in codes):
         response["headers"] = {"Retry-After": _RETRY_AFTER}
+    if status == HTTPStatus.UNAUTHORIZED:
+        response["headers"] = {"WWW-Authenticate": _CHALLENGE}
     return response
 
 
@@ -123,10 +143,17 @@ def _health(operation: str, summary: str, *, ready: bool) -> Json:
             "headers": {"Retry-After": _RETRY_AFTER},
             "content": {PROBLEM_TYPE: _content("NotReady", "stopping", stopping)},
         }
-    return {"operationId": operation, "tags": ["operations"], "summary": summary, "responses": responses}
+    return {
+        "operationId": operation,
+        "tags": ["operations"],
+        "summary": summary,
+        "security": [],
+        "responses": responses,
+    }
 
 
-def _metrics() -> Json:
+def _metrics(schema: ModelSchema) -> Json:
+    answers = {code: answer for code, answer in refusals(schema).items() if code in _KEY_CODES}
     return {
         "operationId": "metrics",
         "tags": ["operations"],
@@ -135,7 +162,8 @@ def _metrics() -> Json:
             "200": {
                 "description": "The Prometheus text format.",
                 "content": {"text/plain": {"schema": {"type": "string"}}},
-            }
+            },
+            **{str(status): _refusal(status, answers) for status in sorted({each.status for each in answers.values()})},
         },
     }
 

@@ -34,6 +34,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
     {
         "malformed_json": Problem(400, "The body is not JSON"),
         "incomplete_body": Problem(400, "The body broke off"),
+        "key_missing": Problem(401, "An API key is needed"),
+        "key_unknown": Problem(401, "The API key is not known"),
         "not_found": Problem(404, "There is nothing at this path"),
         "method_not_allowed": Problem(405, "The path does not take this method"),
         "body_timeout": Problem(408, "The body did not arrive in time"),
@@ -50,6 +52,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "not_finite": Problem(422, "A field is NaN or infinite"),
         "number_out_of_range": Problem(422, "A number does not fit a double"),
         "score_not_finite": Problem(422, "The model has no score for these features"),
+        "rate_limited": Problem(429, "The API key has used up its rate", retry_after_s=1),
         "internal_error": Problem(500, "The server failed"),
         "not_ready": Problem(503, "The server is not ready", retry_after_s=1),
         "outbox_full": Problem(503, "Predictions cannot be kept: the outbox is full", retry_after_s=5),
@@ -109,7 +112,12 @@ class InvalidFieldsError(InputError):
 
 
 def problem(
-    code: str, detail: str, *, headers: tuple[tuple[str, str], ...] = (), **members: str | list[dict[str, str]]
+    code: str,
+    detail: str,
+    *,
+    headers: tuple[tuple[str, str], ...] = (),
+    retry_after_s: int | None = None,
+    **members: str | list[dict[str, str]],
 ) -> Answer:
     """Returns the answer that refuses a request.
 
@@ -117,10 +125,12 @@ def problem(
         code: A key of :data:`PROBLEMS`.
         detail: One sentence about this request, without any value of the client's.
         headers: Further headers, such as ``allow``.
+        retry_after_s: When to come again, where that is known better than :data:`PROBLEMS` knows it.
         members: Further members of the document.
     """
-    status, title, retry_after_s = PROBLEMS[code]
-    retry = () if retry_after_s is None else (("retry-after", str(retry_after_s)),)
+    status, title, usual_s = PROBLEMS[code]
+    wait_s = usual_s if retry_after_s is None else retry_after_s
+    retry = () if wait_s is None else (("retry-after", str(wait_s)),)
     document: dict[str, Any] = {
         "type": f"urn:driftline:problem:{code}",
         "title": title,

@@ -10,8 +10,8 @@ import structlog
 
 from driftline.eventlog.writer import LogWriter
 from driftline.outbox.root import OutboxRoot
+from driftline.probes import HealthServer
 from driftline.worker.embedded import EmbeddedReceiver
-from driftline.worker.health import HealthServer
 from driftline.worker.scribe import Scribe
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from driftline.errors import PortError
-from driftline.worker.health import HealthServer
+from driftline.probes import HealthServer
 
 READY = ["/health", "/health/ready"]
 
@@ -79,6 +79,27 @@ def test_metrics_are_those_of_the_worker(server: HealthServer) -> None:
     assert content_type.startswith("text/plain")
     for name in (b"driftline_events_committed_total", b"driftline_log_bytes", b"driftline_log_failures_total"):
         assert b"# HELP " + name.removesuffix(b"_total") in body
+
+
+def test_no_answer_tells_a_version_or_may_be_kept(server: HealthServer) -> None:
+    for method, path in (("GET", "/metrics"), ("GET", "/nothing"), ("BREW", "/metrics"), ("POST", "/<script>")):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        assert answer.getheader("server") is None
+        assert answer.getheader("cache-control") == "no-store"
+        assert answer.getheader("x-content-type-options") == "nosniff"
+        assert b"<script>" not in answer.read()
+        connection.close()
+
+
+def test_without_a_state_to_tell_there_are_metrics_alone() -> None:
+    server = HealthServer("127.0.0.1", 0, None)
+    try:
+        assert ask(server, "GET", "/metrics")[0] == 200
+        assert [ask(server, "GET", path)[0] for path in (*READY, "/health/live")] == [404] * 3
+    finally:
+        server.close()
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/nowhere"])

@@ -1,0 +1,131 @@
+"""Who is let in: the layer of the application that asks for an API key, and lets each ask as often as it may."""
+
+import math
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from driftline.api.keys import Key, by_id, find_key, read_keys
+from driftline.api.metrics import REFUSED
+from driftline.api.observe import PREDICT, respond
+from driftline.api.rates import Rates
+from driftline.contract.problems import Answer, problem
+from driftline.errors import KeysError
+
+log = structlog.get_logger()
+
+OPEN: Final = frozenset({"/health", "/health/live", "/health/ready"})
+"""What a probe asks has to be answered to whoever asks: it has no key."""
+
+READ_AGAIN_S: Final = 1.0
+_BEARER: Final = b"bearer "
+_CHALLENGE: Final = 'Bearer realm="driftline"'
+_HOW: Final = "Send a key as Authorization: Bearer KEY, or as X-API-Key: KEY."
+
+_MISSING: Final = problem("key_missing", _HOW, headers=(("www-authenticate", _CHALLENGE),))
+_UNKNOWN: Final = problem(
+    "key_unknown",
+    "It is wrong, or was revoked.",
+    headers=(("www-authenticate", f'{_CHALLENGE}, error="invalid_token"'),),
+)
+
+
+class KeyRing:
+    """The keys of a file, which is read again when it has changed.
+
+    A file that cannot be read, or makes no sense, changes nothing: those stay in who were, and the log says so. Before
+    it was read for the first time nobody is let in.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._keys: dict[bytes, Key] = {}
+        self._seen: tuple[int, int, int] | None = None
+        self._look_at = -math.inf
+
+    def find(self, token: bytes, now: float) -> Key | None:
+        """Returns whose key this is, by what the file said at most a second before ``now`` (``time.monotonic``)."""
+        if now >= self._look_at:
+            self._look_at = now + READ_AGAIN_S
+            self._look()
+        return find_key(self._keys, token)
+
+    def _look(self) -> None:
+        try:
+            status = self._path.stat()
+            seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+        except OSError:
+            seen = (0, 0, 0)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._keys = by_id(read_keys(self._path).values())
+        except KeysError as error:
+            log.error("keys.refused", error=error.message, kept=len(self._keys))
+        else:
+            log.info("keys.read", keys=len(self._keys))
+
+
+class Guard:
+    """ASGI middleware.
+
+    Args:
+        app: What answers those who are let in.
+        keys: Who that is.
+        rates: How often each has asked.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, rates: Rates) -> None:
+        self._app = app
+        self._keys = keys
+        self._rates = rates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or lets the application do it."""
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            refusal = self._refusal(scope["headers"])
+            if refusal is not None:
+                code, answer = refusal
+                if scope["path"] == PREDICT:
+                    REFUSED[code].inc()
+                await respond(answer)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, Answer] | None:
+        token = credential(headers)
+        if token is None:
+            return "key_missing", _MISSING
+        now = time.monotonic()
+        key = self._keys.find(token, now)
+        if key is None:
+            return "key_unknown", _UNKNOWN
+        if key.rate_per_s is None:
+            return None
+        wait_s = self._rates.take(key.slot, key.rate_per_s, now)
+        if not wait_s:
+            return None
+        detail = f"The key {key.name} may ask {key.rate_per_s:g} times a second."
+        return "rate_limited", problem("rate_limited", detail, retry_after_s=math.ceil(wait_s))
+
+
+def credential(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Returns the key that a request brings; ``Authorization: Bearer`` goes before ``X-API-Key``.
+
+    Another scheme of ``Authorization`` is for somebody on the way to us, a proxy perhaps, and is not looked at.
+    """
+    by_header = None
+    for name, value in headers:
+        if name == b"authorization" and value[: len(_BEARER)].lower() == _BEARER:
+            return value[len(_BEARER) :].strip()
+        if name == b"x-api-key":
+            by_header = value.strip()
+    return by_header

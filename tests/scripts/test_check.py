@@ -1,0 +1,102 @@
+"""``make test`` itself: what it calls passed, what failed, and what it did not look at."""
+
+import os
+import secrets
+from pathlib import Path
+
+import pytest
+
+from scripts import audit, check, leaks
+
+WEAK = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}
+CLEAN = {"name": "b", "version": "1", "vulns": []}
+UNKNOWN = {"name": "c", "skip_reason": "not found"}
+
+
+def test_what_could_not_be_audited_is_not_called_passed(capfd: pytest.CaptureFixture[str]) -> None:
+    steps = (check.Step("a", ("python", "-c", "raise SystemExit(75)")), check.Step("b", ("python", "-c", "")))
+    outcomes = check.run(steps)
+    assert [outcome.word for outcome in outcomes] == ["unknown", "passed"]
+    assert "unknown" in check.table(outcomes)
+    capfd.readouterr()
+
+
+def test_what_fails_is_called_failed(capfd: pytest.CaptureFixture[str]) -> None:
+    [outcome] = check.run((check.Step("a", ("python", "-c", "raise SystemExit(1)")),))
+    assert outcome.word == "FAILED"
+    capfd.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("packages", "exit_code"),
+    [
+        ([CLEAN], 0),
+        ([CLEAN, WEAK], 1),
+        ([CLEAN, UNKNOWN], os.EX_TEMPFAIL),
+        ([CLEAN, UNKNOWN, WEAK], 1),
+        ([], os.EX_TEMPFAIL),
+    ],
+)
+def test_an_audit_passes_only_if_all_was_looked_up_and_clean(packages: list[dict[str, object]], exit_code: int) -> None:
+    assert audit.read({"dependencies": packages}).exit_code == exit_code
+
+
+def test_a_weakness_is_told_with_its_remedy() -> None:
+    assert audit.read({"dependencies": [WEAK]}).weak == {"a 1: CVE-1, mended in 2"}
+
+
+def test_every_pin_of_every_lock_is_asked_about_and_none_twice_at_once(tmp_path: Path) -> None:
+    for name, text in (
+        ("a", 'x==1 ; python_version < "3" \\\n    --hash=sha256:0\ny==2 \\\n'),
+        ("b", "# z==1\nx==3\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    packages = audit.locked(sorted(tmp_path.iterdir()))
+    assert packages == ["x==1", "x==3", "y==2"]
+    assert audit.rounds(packages) == [["x==1", "y==2"], ["x==3"]]
+    locks = sorted((audit.ROOT / "requirements").glob("*.txt"))
+    assert len(audit.locked(locks)) > 100
+
+
+def planted() -> list[str]:
+    """Secrets of all kinds, made here: the scan would find them in this file."""
+    word = secrets.token_urlsafe(32)
+    return [
+        f"-----BEGIN PRIVATE {'KEY'}-----\n{'A' * 64}",
+        f"driftline_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}",
+        "AKIA" + "Z" * 16,
+        "ghp_" + "a1" * 18,
+        f"redis://:{word}@host:6379/0",
+        f'password = "{word}"',
+        f"API_KEY: '{secrets.token_hex(20)}'",
+    ]
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_a_secret_is_found_with_its_line(number: int) -> None:
+    text = f"first line\n{planted()[number]}\n"
+    assert [line for line, _ in leaks.found_in(text)][:1] == [2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://:password@host:6379/0",
+        "redis://[user]:password@host:6379/0",
+        'password = "correct horse battery"',
+        'token = "test_what_could_not_be_audited"',
+        "REDIS_PASSWORD: ${REDIS_PASSWORD:-}",
+        "redis://:{word}@host:6379/0",
+    ],
+)
+def test_an_example_is_none(text: str) -> None:
+    assert list(leaks.found_in(text)) == []
+
+
+def test_the_scan_reads_what_is_committed_with_git_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_git = set(leaks.committed())
+    assert Path(__file__) in with_git
+    monkeypatch.setenv("PATH", "")
+    without = set(leaks.committed())
+    assert Path(__file__) in without
+    assert not any(".venv" in str(path) for path in without)

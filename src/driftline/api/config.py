@@ -21,6 +21,7 @@ class ApiConfig:
         model: Directory of the model package; None is the seed's.
         broker_timeout_s: Longest wait for one answer of the broker.
         flush_s: How long a stopping process waits for its events to be committed; what is left is taken up by others.
+        outbox_full_policy: What a prediction gets that cannot be kept: a refusal, or an answer that says so.
         log_format: For :func:`driftline.telemetry.configure_logging`, in processes that do not inherit it.
     """
 
@@ -36,3 +37,4 @@ class ApiConfig:
     broker_timeout_s: float
     flush_s: float = 2.0
     log_format: Literal["auto", "pretty", "json"] = "auto"
+    outbox_full_policy: Literal["refuse", "serve"] = "refuse"

@@ -8,6 +8,7 @@ import pytest
 
 from driftline.api.predict import Predictor
 from driftline.contract import PredictionEvent
+from driftline.contract.checksum import vouched
 from driftline.contract.problems import PROBLEM_TYPE, Answer
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import OutboxReader
@@ -73,6 +74,7 @@ def test_the_answer_is_the_seeds_to_the_byte(outbox: Outbox) -> None:
 def test_the_event_is_in_the_outbox_when_the_answer_is_given(outbox: Outbox) -> None:
     ask(predictor(outbox), traceparent=TRACEPARENT, x_request_id="order-4711")
     [line] = lines(outbox)
+    assert vouched(line)
     assert json.loads(line) == {
         "request_id": REQUEST_ID,
         "features": SCHEMA.example,
@@ -88,6 +90,7 @@ def test_the_event_is_in_the_outbox_when_the_answer_is_given(outbox: Outbox) -> 
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
         "traceparent": TRACEPARENT,
         "client_request_id": "order-4711",
+        "crc32": line[-10:-2].decode(),
     }
     PredictionEvent.model_validate_json(line)
 

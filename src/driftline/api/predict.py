@@ -11,6 +11,7 @@ from msgspec.structs import astuple
 from uuid_utils import uuid7
 
 from driftline.api.metrics import ACCEPTED, REFUSED, UNLOGGED
+from driftline.contract.checksum import with_checksum
 from driftline.contract.event import SCHEMA_VERSION, Event, Prediction, encode, timestamp
 from driftline.contract.headers import LOGGED_HEADER, is_json, parse_request_id, parse_traceparent
 from driftline.contract.problems import Answer, problem, problem_of
@@ -110,7 +111,7 @@ class Predictor:
         )
         answer = Answer(200, JSON_HEADERS, encode(Prediction(request_id, probability, predicted_class)))
         try:
-            outbox.append(encode(event))
+            outbox.append(with_checksum(encode(event)))
             if self._durable:
                 await outbox.synced()
         except (OutboxFullError, OutboxUnavailableError) as error:

@@ -19,7 +19,8 @@ app = typer.Typer(
 
 
 log_app = typer.Typer(
-    no_args_is_help=True, help="What a log says of itself; a copy of it; a new one in place of a lost one."
+    no_args_is_help=True,
+    help="What a log says of itself, and whether it is true; a copy; a repair; a new one in place of a lost one.",
 )
 
 
@@ -36,7 +37,9 @@ _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
 _add(app, "config", config.config, config.EPILOG)
 _add(log_app, "show", log.show, log.SHOW_EPILOG)
+_add(log_app, "verify", log.verify, log.VERIFY_EPILOG)
 _add(log_app, "backup", log.backup, log.BACKUP_EPILOG)
+_add(log_app, "repair", log.repair, log.REPAIR_EPILOG)
 _add(log_app, "replace", log.replace, log.REPLACE_EPILOG)
 app.add_typer(log_app, name="log")
 

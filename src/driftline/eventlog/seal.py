@@ -60,11 +60,15 @@ def renew(connection: sqlite3.Connection) -> None:
         )
 
 
-def change(connection: sqlite3.Connection, table: str, removed: Iterable[Row], added: Iterable[Row]) -> None:
-    """Has the seal follow a change of a table, within the same transaction."""
-    difference = sum(row_hash(table, row) for row in added) - sum(row_hash(table, row) for row in removed)
+def difference(table: str, removed: Iterable[Row], added: Iterable[Row]) -> int:
+    """Returns by how much a change of a table changes the sum."""
+    return sum(row_hash(table, row) for row in added) - sum(row_hash(table, row) for row in removed)
+
+
+def follow(connection: sqlite3.Connection, change: int) -> None:
+    """Has the seal follow a change, within the same transaction."""
     digest = int(connection.execute("SELECT digest FROM seal").fetchone()[0], 16)
-    connection.execute("UPDATE seal SET digest = ?", (f"{(digest + difference) % _MODULUS:016x}",))
+    connection.execute("UPDATE seal SET digest = ?", (f"{(digest + change) % _MODULUS:016x}",))
 
 
 def _seal(connection: sqlite3.Connection) -> str | None:

@@ -255,26 +255,24 @@ class LogStore:
             LogUnavailableError: It may or may not have been recorded; what is recorded must be read again.
         """
         with translated(self.path), self._transaction():
-            where, key = "segment = ? AND start = ?", (commit.block.segment, commit.block.start)
-            self._replace("blocks", [(where, key, commit.block)])
-            self._replace("producers", [("producer = ?", (row[0],), row) for row in commit.committed.items()])
-            self._replace("gaps", [("FALSE", (), gap) for gap in commit.gaps])
-            self._replace("tombstones", [("producer = ? AND seq = ?", tuple(it), it) for it in commit.tombstones])
+            key = (commit.block.segment, commit.block.start)
+            change = self._put("blocks", "segment = ? AND start = ?", [(key, commit.block)])
+            change += self._put("producers", "producer = ?", [(row[:1], row) for row in commit.committed.items()])
+            change += self._put("gaps", "FALSE", [((), gap) for gap in commit.gaps])
+            change += self._put("tombstones", "producer = ? AND seq = ?", [(it, it) for it in commit.tombstones])
+            seal.follow(self._connection, change)
 
-    def _replace(
-        self, table: str, rows: Iterable[tuple[str, tuple[str | int, ...], Sequence[str | int | float]]]
-    ) -> None:
-        """Puts rows in the place of those with the same key, and has the seal follow."""
+    def _put(self, table: str, where: str, rows: Iterable[tuple[Sequence[object], Sequence[object]]]) -> int:
+        """Puts each row in the place of the one with its key; returns what the seal has to follow."""
         removed: list[seal.Row] = []
         added: list[seal.Row] = []
         columns = seal.TABLES[table]
-        for where, key, row in rows:
+        marks = ",".join("?" * len(columns.split(",")))
+        for key, row in rows:
             removed += self._connection.execute(f"SELECT {columns} FROM {table} WHERE {where}", key)  # noqa: S608
-            marks = ",".join("?" * len(row))
             self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
             added.append(tuple(row))
-        if added:
-            seal.change(self._connection, table, removed, added)
+        return seal.difference(table, removed, added)
 
     def sync_record(self) -> None:
         """Makes what can be read now survive a power cut, before anything is deleted on the strength of it.
@@ -316,12 +314,12 @@ class LogStore:
             LogUnavailableError: As :meth:`commit`.
         """
         with translated(self.path), self._transaction():
-            self._replace("segments", [("FALSE", (), (number, created_at))])
+            seal.follow(self._connection, self._put("segments", "number = ?", [((number,), (number, created_at))]))
 
     def add_predecessor(self, log_id: str) -> None:
         """Records that this log replaces another, so that outboxes which obeyed that one obey this."""
         with translated(self.path), self._transaction():
-            self._replace("predecessors", [("log_id = ?", (log_id,), (log_id,))])
+            seal.follow(self._connection, self._put("predecessors", "log_id = ?", [((log_id,), (log_id,))]))
 
     def fill(
         self,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from driftline import __version__
-from driftline.cli import config, ledger, log, report, serve, up, worker
+from driftline.cli import config, doctor, ledger, log, report, serve, up, worker
 
 app = typer.Typer(
     add_completion=False,
@@ -35,6 +35,7 @@ _add(app, "serve", serve.serve, serve.EPILOG)
 _add(app, "worker", worker.worker, worker.EPILOG)
 _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
+_add(app, "doctor", doctor.doctor, doctor.EPILOG)
 _add(app, "config", config.config, config.EPILOG)
 _add(log_app, "show", log.show, log.SHOW_EPILOG)
 _add(log_app, "verify", log.verify, log.VERIFY_EPILOG)

@@ -47,7 +47,7 @@ class Tmpfs:
         self._filler = path / "filler"
 
     def fill(self) -> None:
-        with self._filler.open("wb", buffering=0) as file:
+        with self._filler.open("ab", buffering=0) as file:
             try:
                 while file.write(b"\0" * _PAGE_BYTES):
                     pass

@@ -3,17 +3,21 @@
 import json
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from driftline.errors import LogDamagedError, LogError
 from driftline.eventlog import writer as writer_module
 from driftline.eventlog.damage import QUARANTINE, lines_set_aside
 from driftline.eventlog.reader import LogReader
+from driftline.eventlog.store import FILE_NAME
 from driftline.eventlog.verify import verify_log
-from tests.eventlog.lines import append, line, open_log, segments
+from tests.eventlog.lines import PRODUCER, append, line, open_log, segments
+from tests.mutations import MUTATIONS, Mutation, mutated
 
 LINES = 6
 
@@ -149,3 +153,38 @@ def test_a_quarantine_that_cannot_be_written_does_not_keep_the_rest_from_being_v
         path.write_bytes(content)
     found = verify_log(log_dir)
     assert (found.damaged_lines, found.set_aside) == (2, [])
+
+
+@settings(max_examples=80)
+@given(which=st.integers(0, 1), mutations=MUTATIONS, start=st.integers(-1, 8), stop=st.none() | st.integers(0, 8))
+def test_mutated_segments_give_lines_that_were_written_or_the_declared_error(
+    whole: Path, which: int, mutations: list[Mutation], start: int, stop: int | None
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        log_dir = Path(shutil.copytree(whole, Path(directory) / "logs", symlinks=True))
+        path = segments(log_dir)[which]
+        content = path.read_bytes()
+        path.write_bytes(mutated(content, mutations))
+        shorter = path.stat().st_size < len(content)
+        written = dict(enumerate(b"".join(one.read_bytes() for one in segments(whole)).splitlines()))
+        with LogReader(log_dir) as log:
+            try:
+                rows = list(log.numbered(start, stop))
+            except LogDamagedError:
+                assert shorter
+                rows = []
+        assert all(line in written.values() for _, line in rows)
+        assert [row for row, _ in rows] == sorted({row for row, _ in rows})
+        assert bool(verify_log(log_dir).problems) == shorter
+
+
+@settings(max_examples=80)
+@given(mutations=MUTATIONS)
+def test_a_mutated_record_is_refused_or_says_what_it_said(whole: Path, mutations: list[Mutation]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        log_dir = Path(shutil.copytree(whole, Path(directory) / "logs", symlinks=True))
+        path = log_dir / FILE_NAME
+        path.write_bytes(mutated(path.read_bytes(), mutations))
+        with suppress(LogError), LogReader(log_dir) as log:
+            assert [json.loads(one)["seq"] for one in log.lines()] == list(range(LINES))
+            assert log.committed() == {PRODUCER: LINES}

@@ -1,7 +1,8 @@
 """Writes the passwords of the Compose stack into its private volume; ``init`` runs it at each ``docker compose up``.
 
 A password that the environment names (``REDIS_PASSWORD``, ``GRAFANA_PASSWORD``) wins; else the one that is in the
-volume stays; else one is drawn. A Redis that is running with another one is told.
+volume stays; else one is drawn. A Redis that is running with another one is told. With ``--check`` it only says whether
+the passwords in the environment can be used.
 
     broker             for Driftline: DRIFTLINE_BROKER_FILE
     redis.conf         for Redis
@@ -33,9 +34,10 @@ def write(directory: Path, environment: Mapping[str, str]) -> None:
         PasswordError: A password that was named cannot be used.
         OSError: The volume refuses.
     """
+    named_redis, named_grafana = check(environment)
     before = kept(directory / "redis-password")
-    redis = named("REDIS_PASSWORD", environment) or before or drawn()
-    grafana = named("GRAFANA_PASSWORD", environment) or kept(directory / "grafana-password") or drawn()
+    redis = named_redis or before or drawn()
+    grafana = named_grafana or kept(directory / "grafana-password") or drawn()
     if before not in {"", redis}:
         tell_redis(before, redis)
     put(directory / "broker", address(redis) + "\n", 0o600)
@@ -43,6 +45,15 @@ def write(directory: Path, environment: Mapping[str, str]) -> None:
     put(directory / "grafana-password", grafana, 0o444)
     # Last: as long as the old one stands here, the next run does all of it again.
     put(directory / "redis-password", redis, 0o600)
+
+
+def check(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Returns the passwords that the environment names, of Redis and of Grafana; an empty text where it names none.
+
+    Raises:
+        PasswordError: One of them cannot be used.
+    """
+    return named("REDIS_PASSWORD", environment), named("GRAFANA_PASSWORD", environment)
 
 
 def named(variable: str, environment: Mapping[str, str]) -> str:
@@ -97,6 +108,9 @@ def put(path: Path, content: str, mode: int) -> None:
 
 if __name__ == "__main__":
     try:
-        write(DIRECTORY, os.environ)
+        if sys.argv[1:] == ["--check"]:
+            check(os.environ)
+        else:
+            write(DIRECTORY, os.environ)
     except (PasswordError, OSError) as problem:
         sys.exit(f"init: {problem}")

@@ -18,19 +18,23 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from deploy.e2e import faults, lifecycle, standins, tools
+from deploy.e2e import faults, kustomize, lifecycle, page, standins, tools, upgrades
+from deploy.e2e.commands import Shell
 from deploy.e2e.engine import Engine
 from deploy.e2e.errands import Errands
 from deploy.e2e.eventlog import EventLog
 from deploy.e2e.machine import Machine
-from deploy.e2e.release import copy_project, save
+from deploy.e2e.release import Release, copy_project, save
 from deploy.e2e.steps import NOT_SET_UP, PASSED, StepFailedError, Steps, say
 from deploy.e2e.world import World
 
 PYTHON = "python:3.13-slim"
 REDIS = "redis:7"
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 CHECKS = (
+    lifecycle.foresees_the_first_run,
     lifecycle.deploys_to_a_clean_machine,
     lifecycle.answers_the_readme,
     lifecycle.runs_again_without_a_change,
@@ -38,17 +42,22 @@ CHECKS = (
     faults.unusable_password,
     faults.wrong_password,
     faults.log_volume_full,
-    lifecycle.upgrades_under_load,
-    lifecycle.rolls_back_under_load,
-    lifecycle.restores_a_backup,
+    upgrades.upgrades_under_load,
+    upgrades.gives_up_a_release_that_does_not_get_ready,
+    upgrades.rolls_back_under_load,
+    page.restores_a_backup,
+    page.makes_load_and_a_report,
+    page.is_watched,
     lifecycle.survives_a_reboot,
+    page.replaces_a_lost_log,
     lifecycle.uninstalls,
 )
 
 
 def main() -> int:
     """Goes through everything, and returns the exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in INTERRUPTS:
+        signal.signal(number, _interrupt)
     work = Path(tempfile.mkdtemp(prefix="driftline-e2e-", dir=os.environ.get("TMPDIR", "/var/tmp")))  # noqa: S108
     (work / "logs").mkdir()
     test = EndToEnd(work)
@@ -63,6 +72,9 @@ def main() -> int:
     except Exception:  # noqa: BLE001 - the last resort: whatever it was, the machine is cleaned up and the code is 2
         traceback.print_exc()
     finally:
+        for number in INTERRUPTS:  # a second Ctrl-C must not leave an engine behind
+            signal.signal(number, signal.SIG_IGN)
+        say("cleaning up")
         test.clean_up()
         say(
             f"[{test.steps.seconds:4.0f} s] {test.steps.passed} checks passed"
@@ -85,6 +97,7 @@ class EndToEnd:
         self._engine: Engine | None = None
         self._machine: Machine | None = None
         self._errands = Errands(self.steps)
+        self._cache = Path(os.environ.get("DRIFTLINE_E2E_CACHE", work / "cache"))
         self._debian = int(os.environ.get("DRIFTLINE_E2E_DEBIAN", "13"))
 
     def run(self) -> int:
@@ -95,13 +108,13 @@ class EndToEnd:
         """
         world = self._set_up()
         lint = self._errands.start("ansible-lint", tools.lint_playbook)
-        images = self._errands.start("images", world.first.build, "driftline-report", "driftline-load")
+        cluster = self._errands.start("kustomize", kustomize.build, self._work / "kustomize", PYTHON)
         for check in CHECKS:
             check(world)
         with self.steps.check("ansible-lint, profile production, had nothing to say"):
             lint.result(self.steps)
-        with self.steps.check("the images for the report and the load test were built meanwhile") as notes:
-            notes.append(images.result(self.steps))
+        with self.steps.check("kustomize builds the Kubernetes base, and the overlay of the page") as notes:
+            notes.append(cluster.result(self.steps))
         return PASSED
 
     def show_machine(self) -> None:
@@ -133,9 +146,8 @@ class EndToEnd:
             self._engine = Engine(shell, self._work / "engine", os.environ.get("DRIFTLINE_E2E_ENGINE"))
             notes.append(self._engine.start())
         with steps.preparation("base images from Debian packages"):
-            cache = Path(os.environ.get("DRIFTLINE_E2E_CACHE", self._work / "cache"))
             clean = standins.clean(self._debian)
-            standins.make_all([standins.python(PYTHON), standins.redis(REDIS), clean], shell, cache)
+            standins.make_all([standins.python(PYTHON), standins.redis(REDIS), clean], shell, self._cache)
         with steps.preparation("the clean machine"):
             self._machine = Machine(shell, clean.name, self._work)
             self._machine.boot()
@@ -148,7 +160,12 @@ class EndToEnd:
             notes.append(save(shell, archives["base"], PYTHON))
         with steps.preparation("Ansible") as notes:
             notes.append(ansible.result(steps))
-        return World(steps, shell, self._machine, EventLog(self._machine), first, second, archives, self._work)
+        images = self._errands.start("images", self._make_other_images, first)
+        return World(steps, shell, self._machine, EventLog(self._machine), first, second, archives, self._work, images)
+
+    def _make_other_images(self, shell: Shell, release: Release) -> str:
+        standins.make_all([standins.prometheus(page.PROMETHEUS)], shell, self._cache)
+        return release.build(shell, "driftline-report", "driftline-load")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

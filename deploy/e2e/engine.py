@@ -6,13 +6,15 @@ import time
 from pathlib import Path
 
 from deploy.e2e.commands import Done, Shell
+from deploy.e2e.firewall import PROTOCOLS, Firewall
 from deploy.e2e.steps import SetupError
 
 START_S = 60
 STOP_S = 60
 ANOTHER_ENGINE = (
-    "a Docker engine is running here already (process {pid}), and two engines would fight over the bridge and the "
-    "firewall: use a machine without one, or let the test use that engine: DRIFTLINE_E2E_ENGINE=unix:///PATH"
+    "a Docker engine is running here already (process {pid}: {command}), and two engines would fight over the bridge "
+    "and the firewall. If an earlier run of this test left it, end that process and remove its folder in /var/tmp; "
+    "else use a machine without one, or let the test use that engine: DRIFTLINE_E2E_ENGINE=unix:///PATH"
 )
 
 
@@ -34,7 +36,7 @@ class Engine:
         self.ours = given is None
         self._pid: int | None = None
         self._bridge_before = bridge().exists()
-        self._forward_before = _policy(shell) if self.ours else ""
+        self._firewall_before = {name: Firewall.now(shell, name) for name in PROTOCOLS} if self.ours else {}
         socket = given or f"unix://{folder}/docker.sock"
         # No configuration of this machine's own users takes part.
         shell.environment |= {"DOCKER_HOST": socket, "DOCKER_CONFIG": str(folder / "client"), "DOCKER_BUILDKIT": "1"}
@@ -48,7 +50,7 @@ class Engine:
         self._folder.mkdir(parents=True, exist_ok=True)
         if self.ours:
             if pid := running_engine():
-                raise SetupError(ANOTHER_ENGINE.format(pid=pid))
+                raise SetupError(ANOTHER_ENGINE.format(pid=pid, command=_command(pid)))
             self._launch()
         for _ in range(START_S * 2):
             info = self._info()
@@ -89,15 +91,9 @@ class Engine:
         return self._shell.attempt("docker", "info", "--format", "{{.ServerVersion}}, {{.Driver}}")
 
     def _clear_firewall(self) -> None:
-        """Removes the engine's rules: there was no engine before, so all that name Docker are its own."""
-        rules = self._shell.attempt("iptables-save", quiet=True).out.splitlines()
-        kept = [line for line in rules if "docker" not in line.lower() and not line.startswith(":FORWARD ")]
-        if self._forward_before:
-            filter_begins = kept.index("*filter") if "*filter" in kept else -1
-            if filter_begins >= 0:
-                kept.insert(filter_begins + 1, f":FORWARD {self._forward_before} [0:0]")
-        if len(kept) != len(rules):
-            self._shell.attempt("iptables-restore", stdin="\n".join([*kept, ""]))
+        """There was no engine before, so whatever names Docker and was not there then is its own."""
+        for protocol, before in self._firewall_before.items():
+            before.restore(self._shell, protocol)
 
 
 def running_engine() -> int | None:
@@ -112,15 +108,16 @@ def running_engine() -> int | None:
     return None
 
 
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return "it has just ended"
+
+
 def bridge() -> Path:
     """Where the kernel shows the network bridge that every engine has."""
     return Path("/sys/class/net/docker0")
-
-
-def _policy(shell: Shell) -> str:
-    """What the firewall does with packets to forward that no rule is about: ACCEPT or DROP."""
-    first = shell.attempt("iptables", "--list-rules", "FORWARD").out.splitlines()[:1]
-    return first[0].split()[-1] if first else ""
 
 
 def _alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from deploy.e2e.commands import Shell
 from deploy.e2e.steps import Steps
@@ -42,7 +43,7 @@ class Errands:
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._all: list[Errand] = []
 
-    def start(self, name: str, work: Callable[..., str], *arguments: str) -> Errand:
+    def start(self, name: str, work: Callable[..., str], *arguments: Any) -> Errand:
         """Has ``work`` done, with a shell as its first argument."""
         shell = self._steps.shell.aside(self._steps.log_of(name))
         errand = Errand(shell, self._pool.submit(work, shell, *arguments))

@@ -5,11 +5,9 @@ from contextlib import contextmanager
 
 from deploy.e2e.eventlog import FOLDER, VOLUMES
 from deploy.e2e.steps import CheckError, ensure
-from deploy.e2e.world import World
+from deploy.e2e.world import SOON_S, World
 
 SECRETS = f"{VOLUMES}/driftline_secrets/_data"
-SOON_S = 25
-"""For the playbook to give up after: these deployments will not get ready."""
 
 
 def port_taken(world: World) -> None:

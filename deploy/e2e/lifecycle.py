@@ -1,18 +1,25 @@
-"""The life of a deployment: first run, second run, upgrade, rollback, reboot, uninstall."""
+"""The life of a deployment: first run, second run, reboot, uninstall."""
 
 import json
 import re
 import shlex
 
-from deploy.e2e.eventlog import FOLDER, VOLUMES
-from deploy.e2e.load import load_on
-from deploy.e2e.machine import Container
+from deploy.e2e.eventlog import VOLUMES
 from deploy.e2e.release import TARGETS
 from deploy.e2e.steps import ensure
 from deploy.e2e.tools import PROJECT
 from deploy.e2e.world import OPT, READY_WITHIN_S, World
 
 KEPT_VOLUMES = {"driftline_log", "driftline_outbox", "driftline_redis", "driftline_secrets"}
+
+
+def foresees_the_first_run(world: World) -> None:
+    """Check mode, where nothing is yet that could be asked."""
+    with world.steps.check("check mode says what a first run would do, and does nothing") as notes:
+        played = world.playbook(world.first).run("--check", "--diff", **world.deployment())
+        ensure("Docker would be installed" in played.output, "it does not say that Docker would be installed")
+        ensure(world.machine.attempt("command -v docker").code != 0, "Docker is there")
+        notes.append(f"changed={played.changed}")
 
 
 def deploys_to_a_clean_machine(world: World) -> None:
@@ -47,51 +54,10 @@ def runs_again_without_a_change(world: World) -> None:
         played = world.playbook(world.first).run(user="root", **world.deployment())
         ensure(played.changed == 0, f"changed={played.changed}: {', '.join(re.findall('changed: .*', played.output))}")
         ensure(world.machine.containers() == before, "a container was restarted")
-        notes.append(f"changed=0, the same {len(before)} containers")
-
-
-def upgrades_under_load(world: World) -> None:
-    """A new version, built on the machine while clients keep asking."""
-    with world.steps.check("an upgrade that the machine builds itself loses nothing, under load") as notes:
-        before = world.machine.containers()
-        with load_on(world.machine.url) as load:
-            world.playbook(world.second).run(
-                driftline_build=True, driftline_image_archives=[str(world.archives["base"])]
-            )
-        world.answered += load.answered
-        notes.append(load.summary())
-        ensure(world.running_version() == world.second.version, f"it runs {world.running_version()}")
-        _leaves_redis_alone(world, before)
-        ensure(load.answered and not load.refused, f"{load.refused} requests were refused")
-        notes.append(world.all_logged())
-
-
-def rolls_back_under_load(world: World) -> None:
-    """The release before, whose image and files are still on the machine."""
-    with world.steps.check("a rollback to the release before loses nothing, under load") as notes:
-        before = world.machine.containers()
-        with load_on(world.machine.url) as load:
-            world.playbook(world.second).run("--tags", "rollback")
-        world.answered += load.answered
-        notes.append(load.summary())
-        ensure(world.running_version() == world.first.version, f"it runs {world.running_version()}")
-        _leaves_redis_alone(world, before)
-        notes.append(world.all_logged())
-
-
-def restores_a_backup(world: World) -> None:
-    """The log is lost, and comes back from a copy made while the worker went on: as docs/deploy.md says."""
-    with world.steps.check("the log is restored from a backup, while the API goes on") as notes:
-        world.machine.run(f"cd {OPT} && docker compose exec -T worker driftline log backup >/var/tmp/log.tar")
-        world.machine.run(f"cd {OPT} && docker compose stop worker && rm -rf {FOLDER}/*")
-        ensure(not world.log.counts(), "the log is not gone")
-        restore = "run --rm --no-deps -T --entrypoint sh worker -c 'rm -rf /data/logs/* && tar -x -C /data/logs'"
-        world.machine.run(f"cd {OPT} && docker compose {restore} </var/tmp/log.tar")
-        world.predict(5)
-        world.machine.run(f"cd {OPT} && docker compose up -d --wait")
-        notes.append(world.all_logged())
-        ledger = world.machine.run(f"cd {OPT} && docker compose exec -T worker driftline ledger --json")
-        ensure(json.loads(ledger)["balanced"], f"the ledger does not balance: {ledger}")
+        foreseen = world.playbook(world.first).run("--check", user="root", **world.deployment())
+        ensure(foreseen.changed == 0, f"check mode says changed={foreseen.changed}")
+        ensure(world.machine.containers() == before, "check mode has restarted a container")
+        notes.append(f"changed=0, in check mode too, and the same {len(before)} containers")
 
 
 def survives_a_reboot(world: World) -> None:
@@ -116,13 +82,6 @@ def uninstalls(world: World) -> None:
     with world.steps.check("uninstall removes the volumes when told to"):
         world.playbook(world.first).run("--tags", "uninstall", driftline_remove_volumes=True)
         ensure(not _volumes(world), f"volumes are left: {_volumes(world)}")
-
-
-def _leaves_redis_alone(world: World, before: dict[str, Container]) -> None:
-    after = world.machine.containers()
-    ensure(after.keys() == before.keys(), f"{sorted(after)} are running, and {sorted(before)} were")
-    same = [name for name in before if after[name] == before[name]]
-    ensure(same == ["driftline-redis-1"], f"{same} were left alone; that should be Redis, and it alone")
 
 
 def _volumes(world: World) -> set[str]:

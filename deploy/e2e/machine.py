@@ -1,6 +1,7 @@
 """The clean machine: a container with systemd and sshd, and room for an engine of its own."""
 
 import os
+import shlex
 import socket
 import time
 import urllib.error
@@ -91,6 +92,16 @@ class Machine:
             CommandError: It failed.
         """
         return self._shell.run(*self._in(script), stdin=stdin, quiet=quiet)
+
+    def load_images(self, names: list[str]) -> None:
+        """Brings images from the test's engine to its own.
+
+        Raises:
+            CommandError: They cannot be brought.
+        """
+        save = shlex.join(["docker", "save", *names])
+        load = shlex.join(["docker", "exec", "--interactive", self.name, "docker", "load", "--quiet"])
+        self._shell.run("bash", "-c", f"set -o pipefail; {save} | {load}", timeout_s=600)
 
     def attempt(self, script: str) -> Done:
         """What came of a shell script on the machine, as root."""

@@ -53,7 +53,10 @@ class Release:
 
 
 def copy_project(folder: Path, number: int) -> Release:
-    """A release that is the project as it is now, but for its version: ``0.1.0.dev1`` for number 1."""
+    """A release that is the project as it is now, but for its version: ``0.1.0.dev1`` for number 1.
+
+    Nobody but its owner may read its files, as after a clone under the umask 077: images have to cope with that.
+    """
     skipped = shutil.ignore_patterns("__pycache__", "results", ".ansible")
     for part in PARTS:
         source, target = PROJECT / part, folder / part
@@ -68,6 +71,8 @@ def copy_project(folder: Path, number: int) -> Release:
     if found is None:
         raise ValueError(f"{init} has no __version__")
     version = f"{found[1]}.dev{number}"
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode & 0o700)
     init.write_text(text.replace(found[0], f'__version__ = "{version}"'))
     return Release(folder, version)
 

@@ -20,6 +20,7 @@ _REDIS = (
     "VOLUME /data",
     "EXPOSE 6379",
 )
+_PROMETHEUS = ("USER 65534:65534", 'ENTRYPOINT ["prometheus"]', "WORKDIR /prometheus", "EXPOSE 9090")
 _CLEAN = ("ENV container=docker", 'CMD ["/sbin/init"]')
 
 
@@ -60,6 +61,11 @@ def python(name: str) -> StandIn:
 def redis(name: str) -> StandIn:
     """Debian 12's Redis 7.0, as ``redis:7*``."""
     return StandIn(name, "redis", "bookworm", _REDIS)
+
+
+def prometheus(name: str) -> StandIn:
+    """Debian 13's Prometheus 2.53, as ``prom/prometheus:*``."""
+    return StandIn(name, "prometheus", "trixie", _PROMETHEUS)
 
 
 def clean(debian: int) -> StandIn:

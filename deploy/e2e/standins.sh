@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes the root file system of a stand-in image out of Debian packages.
-#   standins.sh KIND SUITE FILE      KIND: python, redis, clean; SUITE: bookworm (Debian 12), trixie (13)
+#   standins.sh KIND SUITE FILE      KIND: python, redis, prometheus, clean; SUITE: bookworm (Debian 12), trixie (13)
 # Inside they trust the certificates that this machine trusts, and pip asks the index that it asks here: both are
 # read from this machine, so nothing about it stands in the project.
 set -euo pipefail
@@ -71,6 +71,11 @@ exec "$@"
 EOS
         hooks+=(--customize-hook="upload '$work/entrypoint' /usr/local/bin/docker-entrypoint.sh")
         hooks+=(--customize-hook='chmod 755 "$1/usr/local/bin/docker-entrypoint.sh"; mkdir -p "$1/data"')
+        ;;
+    prometheus)
+        packages+=,prometheus,busybox
+        # The real image's folder and user, and the wget that its health check asks with.
+        hooks+=(--customize-hook='install -d -o 65534 -g 65534 "$1/prometheus"; ln -s busybox "$1/usr/bin/wget"')
         ;;
     clean) packages+=,systemd-sysv,dbus,openssh-server,python3,python3-apt,iproute2,procps,sudo ;;
     *) echo "no such kind: $kind" >&2; exit 1 ;;

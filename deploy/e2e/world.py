@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.e2e.commands import Shell
+from deploy.e2e.errands import Errand
 from deploy.e2e.eventlog import EventLog
 from deploy.e2e.load import OK, predict
 from deploy.e2e.machine import Machine
@@ -14,6 +15,8 @@ from deploy.e2e.steps import CheckError, Steps
 
 OPT = "/opt/driftline"
 READY_WITHIN_S = 120
+SOON_S = 25
+"""For the playbook to give up after, where a deployment will not get ready."""
 
 
 @dataclass
@@ -28,6 +31,8 @@ class World:
         first: The release that is deployed first.
         second: The one after it.
         archives: The image archives that bring the first release, and the base image of the second.
+        work: A folder for what checks make.
+        other_images: The images of the report, the load test and Prometheus, which are made meanwhile.
         answered: The ``request_id`` of every prediction that was ever answered: the log has to have all, once, always.
     """
 
@@ -39,6 +44,7 @@ class World:
     second: Release
     archives: dict[str, Path]
     work: Path
+    other_images: Errand
     answered: list[str] = field(default_factory=list)
 
     def playbook(self, release: Release) -> Playbook:

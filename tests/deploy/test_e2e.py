@@ -9,6 +9,7 @@ import pytest
 
 from deploy.e2e.commands import CommandError, Shell
 from deploy.e2e.eventlog import EventLog
+from deploy.e2e.firewall import Firewall
 from deploy.e2e.playbook import MESSAGE, RECAP
 from deploy.e2e.release import PARTS, copy_project
 from deploy.e2e.steps import CHECK_FAILED, NOT_SET_UP, CheckError, SetupError, StepFailedError, Steps, ensure
@@ -74,6 +75,7 @@ def test_a_release_holds_all_that_the_playbook_brings_and_says_its_own_version(t
     assert f'"{release.version}"' in (release.folder / "src" / "driftline" / "__init__.py").read_text()
     assert [path for path in OWN["driftline_bundle_paths"] if not (release.folder / path).exists()] == []
     assert "deploy" in PARTS
+    assert [path for path in release.folder.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
 def test_a_program_that_fails_or_takes_too_long_says_so_and_ends(tmp_path: Path) -> None:
@@ -108,3 +110,55 @@ def test_a_failed_step_decides_the_exit_code_and_shows_its_log(
     assert "it does not hold" in shown
     assert "what happened" in shown
     assert steps.passed == 0
+
+
+BEFORE = """*filter
+:INPUT ACCEPT [3:180]
+:FORWARD ACCEPT [0:0]
+:DOCKER-USER - [0:0]
+-A DOCKER-USER -s 10.0.0.0/8 -j DROP
+COMMIT
+*mangle
+:FORWARD DROP [0:0]
+COMMIT
+"""
+AFTER = """# Generated
+*nat
+:POSTROUTING ACCEPT [7:420]
+:DOCKER - [0:0]
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+COMMIT
+*filter
+:INPUT ACCEPT [9:999]
+:FORWARD DROP [5:300]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+-A INPUT -p tcp --dport 22 -j ACCEPT
+-A FORWARD -j DOCKER-USER
+-A DOCKER-USER -s 10.0.0.0/8 -j DROP
+COMMIT
+*mangle
+:FORWARD DROP [0:0]
+COMMIT
+"""
+
+
+def test_only_what_the_engine_added_is_taken_out_of_the_firewall() -> None:
+    left = Firewall.read(BEFORE).without_engine(Firewall.read(AFTER)).written()
+    assert (
+        left
+        == """*nat
+:POSTROUTING ACCEPT [0:0]
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:DOCKER-USER - [0:0]
+-A INPUT -p tcp --dport 22 -j ACCEPT
+-A DOCKER-USER -s 10.0.0.0/8 -j DROP
+COMMIT
+*mangle
+:FORWARD DROP [0:0]
+COMMIT
+"""
+    )

@@ -1,8 +1,6 @@
 """The Kubernetes manifests. There is no cluster to try them on: what can be known without one is checked here."""
 
 import os
-import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +9,11 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import redis
-import yaml
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import driftline
+from deploy.e2e import kustomize
 from driftline.settings import Settings, variable
 from tests.cli.commands import commands
 from tests.deploy.manifests import (
@@ -68,26 +66,9 @@ def test_the_kustomization_names_each_file_and_no_other() -> None:
     assert sorted(named) == sorted(path.name for path in KUBERNETES.iterdir())
 
 
-def test_kustomize_builds_it_and_the_overlay_of_the_page(tmp_path: Path) -> None:
-    if shutil.which("kubectl") is None:
-        pytest.skip("no kubectl here; each file was validated by itself")
-
-    def build(folder: Path) -> list[Manifest]:
-        done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
-        return list(yaml.safe_load_all(done.stdout))
-
-    built = build(KUBERNETES)
-    assert {name_of(one) for one in built if one["kind"] != "ConfigMap"} == {name_of(one) for one in manifests()}
-    for one in built:
-        kubernetes_validate.validate(one, OLDEST, strict=True)
-
-    shutil.copytree(KUBERNETES, tmp_path / "driftline" / "deploy" / "kubernetes")
-    overlay = re.search(r"```yaml\n(# kustomization\.yaml\n.*?)```", PAGES, re.DOTALL)
-    assert overlay
-    (tmp_path / "kustomization.yaml").write_text(overlay[1], encoding="utf-8")
-    images = {container(one)["image"] for one in build(tmp_path) if one["kind"] == "StatefulSet"}
-    assert f"registry.example.com/driftline:{driftline.__version__}" in images
+def test_the_end_to_end_test_builds_it_for_the_oldest() -> None:
+    assert kustomize.OLDEST == OLDEST
+    assert kustomize.OVERLAY.search(PAGES)
 
 
 def test_the_image_is_that_of_this_version() -> None:
@@ -279,28 +260,29 @@ def start_as_in_the_pod(tmp_path: Path, free_port: int) -> Iterator[StartAsInThe
         process.communicate(timeout=20)
 
 
+@pytest.mark.parametrize("password", ["0f1e2d3c", "p@ss/w:rd %41#\"'$HOME\\é`x`"])
 def test_redis_keeps_its_password_to_itself_and_evicts_nothing(
-    start_as_in_the_pod: StartAsInThePod, free_port: int
+    start_as_in_the_pod: StartAsInThePod, free_port: int, password: str
 ) -> None:
-    process = start_as_in_the_pod("0f1e2d3c")
+    process = start_as_in_the_pod(password)
 
-    def client_with(password: str | None) -> redis.Redis:
-        return redis.Redis(port=free_port, password=password, retry=Retry(NoBackoff(), 0))
+    def client_with(given: str | None) -> redis.Redis:
+        return redis.Redis(port=free_port, password=given, retry=Retry(NoBackoff(), 0))
 
     def answers() -> bool:
-        with client_with("0f1e2d3c") as client:
+        with client_with(password) as client:
             try:
                 return bool(client.ping())
             except redis.ConnectionError:
                 return False
 
     wait_until(answers)
-    with client_with("0f1e2d3c") as client:
+    with client_with(password) as client:
         wanted = {"appendonly": "yes", "maxmemory-policy": "noeviction", "appendfsync": "everysec"}
         assert {name: client.config_get(name)[name] for name in wanted} == wanted
     with client_with(None) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
-    assert "0f1e2d3c" not in Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
+    assert password not in Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
     process.terminate()
     assert process.wait(20) == 0
 

@@ -79,6 +79,16 @@ def test_it_ends_with_one_line_when_the_volume_refuses() -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
+def test_a_check_says_what_is_wrong_and_writes_nothing() -> None:
+    def ended(password: str) -> tuple[int, str]:
+        command = [sys.executable, draw_password.__file__, "--check"]
+        done = subprocess.run(command, env={"REDIS_PASSWORD": password}, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    assert ended("with a\ttab") == (1, "init: REDIS_PASSWORD holds a character that cannot be printed\n")
+    assert ended(ODD) == (0, "")  # there is no volume here that it could have written to
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(password=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1))
 def test_driftline_reads_the_address_of_any_password(

@@ -1,7 +1,7 @@
 """A backup is the log of one moment: what was committed then, to the byte, and a worker goes on from it."""
 
 import io
-import tarfile
+import subprocess
 import threading
 from pathlib import Path
 
@@ -21,8 +21,7 @@ def backed_up(log_dir: Path) -> bytes:
 
 def unpack(archive: bytes, log_dir: Path) -> None:
     log_dir.mkdir()
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(log_dir, filter="data")
+    subprocess.run(["tar", "-x", "-C", str(log_dir)], input=archive, check=True)
 
 
 def test_a_writer_goes_on_from_a_restored_backup(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from driftline.eventlog.damage import QUARANTINE, lines_set_aside
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.repair import rebuild_record
 from driftline.eventlog.store import FILE_NAME, Gap
-from driftline.eventlog.writer import LogWriter
+from driftline.eventlog.writer import RESTORING, LogWriter
 from tests.eventlog.lines import PRODUCER, append, check_whole, join, line, open_log, segments
 
 OBEYED = "d" * 32
@@ -162,6 +162,13 @@ def test_a_segment_that_is_missing_is_asked_for_and_without_any_there_is_nothing
         rebuild_record(writer.log_dir, None)
     with pytest.raises(LogNotFoundError):
         rebuild_record(tmp_path / "nowhere", None)
+
+
+def test_where_a_restore_was_interrupted_it_is_named_as_the_remedy(writer: LogWriter) -> None:
+    (writer.log_dir / FILE_NAME).unlink()
+    (writer.log_dir / RESTORING).mkdir()
+    with pytest.raises(LogDamagedError, match="driftline log restore"):
+        rebuild_record(writer.log_dir, None)
 
 
 def test_a_log_that_a_worker_has_is_not_touched(writer: LogWriter) -> None:

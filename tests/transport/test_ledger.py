@@ -168,6 +168,16 @@ def test_a_flipped_byte_in_the_log_takes_its_line_and_the_rest_still_counts(book
     assert not ledger.balanced
 
 
+def test_a_damaged_line_whose_event_came_again_is_told_and_not_counted_twice(books: Books) -> None:
+    books.accept(3)
+    books.commit([0, 1, 2, 2], 3)
+    path = books.log.log_dir / "segments" / "00000001.jsonl"
+    flip(path, 2 * path.stat().st_size // 4 + 5)
+    ledger = books.take()
+    assert balance(ledger) == (3, 3, 0, 0, 0)
+    assert (ledger.duplicated, len(ledger.damaged), ledger.balanced) == (0, 1, False)
+
+
 def test_a_lost_log_is_no_balance_its_events_are_missing(books: Books) -> None:
     """The outboxes know what they have deleted because a log had it."""
     books.root.record_closed(GONE, 100)

@@ -1,4 +1,4 @@
-"""``driftline log``: what a log says of itself, whether that is true, a copy, a repair, a replacement."""
+"""``driftline log``: what a log says of itself, whether it is true, a copy and its return, a repair, a new one."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from driftline.cli.options import Data, Json, read_settings
 
 SHOW_EPILOG = epilog("driftline log show", "driftline log show --json | jq .rows")
 BACKUP_EPILOG = epilog("driftline log backup >log.tar", "driftline log backup | ssh backup 'cat >log.tar'")
+RESTORE_EPILOG = epilog("driftline log restore <log.tar", "ssh backup 'cat log.tar' | driftline log restore")
 VERIFY_EPILOG = epilog(
     "driftline log verify", "driftline log verify --json | jq .damaged", no="the log is not what was committed"
 )
@@ -46,8 +47,7 @@ def show(*, data: Data = None, as_json: Json = False) -> None:
 def backup(*, data: Data = None) -> None:
     """Writes a copy of the log to stdout, as a tar archive, while the worker goes on.
 
-    It is the log of one moment, whole. To restore it, unpack it into an empty log folder, with the worker stopped:
-    [bold]tar -x -C data/logs <log.tar[/bold]. What was logged after that moment is not in it: see docs/log.md.
+    It is the log of one moment, whole. [bold]driftline log restore[/bold] brings it back.
     """
     settings = read_settings(data=data)
     from driftline.eventlog.backup import write_backup  # noqa: PLC0415 - see read_settings
@@ -55,6 +55,33 @@ def backup(*, data: Data = None) -> None:
     if sys.stdout.isatty():
         raise typer.BadParameter("an archive is nothing for a terminal: driftline log backup >log.tar")
     write_backup(settings.log_dir, sys.stdout.buffer)
+
+
+def restore(*, data: Data = None) -> None:
+    """Puts the log of an archive, read from stdin, in the place of the one in --data. Stop the worker first.
+
+    The archive is unpacked beside that log and compared with its checksums before anything else happens, so there must
+    be room for both. What was logged after the backup and is in no outbox any more will be missing; the ledger says how
+    much that is.
+    """
+    settings = read_settings(data=data)
+    from driftline.eventlog.restore import restore_backup  # noqa: PLC0415 - see read_settings
+    from driftline.outbox.root import OutboxRoot  # noqa: PLC0415
+
+    if sys.stdin.isatty():
+        raise typer.BadParameter("the archive comes from stdin: driftline log restore <log.tar")
+    restored = restore_backup(sys.stdin.buffer, settings.log_dir)
+    if restored is None:
+        _refuse(f"a worker has {settings.log_dir}; stop it first")
+    obeyed = OutboxRoot(settings.outbox_dir).log_id()
+    first = ""
+    if obeyed not in {None, restored.log_id, *restored.predecessors}:
+        first = (
+            f"driftline log replace {obeyed} (the outboxes obey that one, and keep everything until then), and then "
+        )
+    typer.echo(
+        f"log {restored.log_id} with {restored.rows:,} rows is in {settings.log_dir}; now {first}start the worker"
+    )
 
 
 def verify(*, data: Data = None, as_json: Json = False) -> None:

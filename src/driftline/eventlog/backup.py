@@ -1,5 +1,6 @@
 """A copy of a log as of one moment, while it goes on being written."""
 
+import hashlib
 import io
 import tarfile
 from pathlib import Path
@@ -9,9 +10,25 @@ from driftline.errors import LogDamagedError
 from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import segment_path
 
+CHECKSUMS = "SHA256SUMS"
+"""The last file in an archive, as ``sha256sum --check`` reads it: with it, an archive is whole."""
+
+
+class _Hashed:
+    """A file that is hashed as it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        content = self._file.read(size)
+        self.digest.update(content)
+        return content
+
 
 def write_backup(log_dir: Path, out: BinaryIO) -> None:
-    """Writes a tar archive of the log: its record, then each segment as far as that record speaks of it.
+    """Writes a tar archive of the log: its record, each segment as far as that record speaks of it, and checksums.
 
     What it holds is a whole log: unpacked into an empty directory, a worker goes on from there.
 
@@ -35,6 +52,7 @@ def write_backup(log_dir: Path, out: BinaryIO) -> None:
         made = archive.gettarinfo(log_dir / FILE_NAME, arcname=FILE_NAME)
         made.size = len(record)
         archive.addfile(made, io.BytesIO(record))
+        checksums = [f"{hashlib.sha256(record).hexdigest()}  {FILE_NAME}\n"]
         for number, length in lengths.items():
             path = segment_path(log_dir, number)
             try:
@@ -43,6 +61,11 @@ def write_backup(log_dir: Path, out: BinaryIO) -> None:
                     if member.size < length:
                         raise LogDamagedError(f"{path} is shorter than what was committed to it")
                     member.size = length
-                    archive.addfile(member, segment)
+                    hashed = _Hashed(segment)
+                    archive.addfile(member, hashed)
+                    checksums.append(f"{hashed.digest.hexdigest()}  {member.name}\n")
             except FileNotFoundError:
                 raise LogDamagedError(f"{path} is missing") from None
+        made.name, content = CHECKSUMS, "".join(checksums).encode()
+        made.size = len(content)
+        archive.addfile(made, io.BytesIO(content))

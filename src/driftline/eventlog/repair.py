@@ -18,7 +18,7 @@ from driftline.durable import lock_directory, make_directory, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.damage import QUARANTINE, Damage, set_aside
 from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Gap, LogStore
-from driftline.eventlog.writer import SEGMENTS, segment_path
+from driftline.eventlog.writer import RESTORING, SEGMENTS, segment_path
 
 log = structlog.get_logger()
 
@@ -71,9 +71,11 @@ def rebuild_record(log_dir: Path, obeyed: str | None) -> Rebuilt | None:
 
     Raises:
         LogNotFoundError: There are no segments.
-        LogDamagedError: A segment is missing.
+        LogDamagedError: A segment is missing, or a restore was interrupted.
         LogUnavailableError: A worker has the log, or the disk refuses.
     """
+    if (log_dir / RESTORING).exists():
+        raise LogDamagedError(f"a restore of {log_dir} was interrupted: run it again (driftline log restore)")
     numbers = sorted(int(path.stem) for path in (log_dir / SEGMENTS).glob("[0-9]*.jsonl"))
     if not numbers:
         raise LogNotFoundError(f"there are no segments in {log_dir / SEGMENTS} to rebuild a record from")

@@ -1,6 +1,7 @@
 """The one writer of a log: appends, syncs, and records what it has appended in one transaction."""
 
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,10 @@ log = structlog.get_logger()
 
 LINK_NAME = "predictions.jsonl"
 SEGMENTS = "segments"
+UNPACKED = ".unpacked"
+"""In the log's directory while a backup is being unpacked there."""
+RESTORING = ".restoring"
+"""In the log's directory while a backup takes the log's place: what lies there is neither the one nor the other."""
 
 
 def segment_path(log_dir: Path, number: int) -> Path:
@@ -96,12 +101,16 @@ class LogWriter:
 
         Raises:
             LogDamagedError: The active segment is shorter than what was committed to it, or there are segments and no
-                record of what was, or the directory is not the one that was locked; nothing has been changed.
+                record of what was, or a restore was interrupted, or the directory is not the one that was locked;
+                nothing has been changed.
             LogUnavailableError: The disk refuses.
         """
         self._close_files()
         if self._lock_fd is not None and not leads_to(self.log_dir, self._lock_fd):
             raise self._gone()
+        if (self.log_dir / RESTORING).exists():
+            raise LogDamagedError(f"a restore of {self.log_dir} was interrupted: run it again (driftline log restore)")
+        shutil.rmtree(self.log_dir / UNPACKED, ignore_errors=True)  # of a restore that never got further
         try:
             holds_lines = any(path.stat().st_size for path in (self.log_dir / SEGMENTS).glob("*.jsonl"))
             self._store = LogStore(self.log_dir / FILE_NAME, create=not holds_lines)

@@ -98,15 +98,17 @@ def _settle(log: LogReader, held: Mapping[str, _Held], final: Counter[str], prog
     with log.snapshot():
         committed, gaps, quarantined = log.committed(), log.gaps(), len(log.tombstones())
         logged, duplicated = _count(log, progress)
-    quarantined += sum(damage.lines for damage in log.damaged)
     accepted = sum((final | Counter(committed)).values())
     in_flight = sum(here.beyond(committed.get(producer, 0)) for producer, here in held.items())
+    elsewhere = accepted - logged - in_flight
+    # An event whose line is damaged may have come again, after the record of the log was rebuilt: that is no loss.
+    quarantined = min(quarantined + sum(damage.lines for damage in log.damaged), max(0, elsewhere))
     return Ledger(
         accepted=accepted,
         logged=logged,
         in_flight=in_flight,
         quarantined=quarantined,
-        missing=accepted - logged - in_flight - quarantined,
+        missing=elsewhere - quarantined,
         duplicated=duplicated,
         gaps=tuple(gaps),
         damaged=tuple(map(str, log.damaged)),

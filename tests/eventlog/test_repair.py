@@ -1,6 +1,7 @@
 """A record that is damaged or gone is rebuilt from the lines: none is lost, none doubled, no damaged one believed."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -178,6 +179,17 @@ def test_a_log_that_a_worker_has_is_not_touched(writer: LogWriter) -> None:
         rebuild_record(writer.log_dir, None)
     assert not (writer.log_dir / FILE_NAME).exists()
     writer.close()
+
+
+def test_what_root_repairs_still_belongs_to_whose_log_it_is(writer: LogWriter) -> None:
+    owner = 65534 if os.geteuid() == 0 else os.geteuid()
+    damage_record(writer.log_dir)
+    for path in (writer.log_dir, *writer.log_dir.rglob("*")):
+        os.chown(path, owner, -1, follow_symlinks=False)
+    with segments(writer.log_dir)[-1].open("ab") as file:
+        file.write(b"torn")
+    rebuild_record(writer.log_dir, None)
+    assert {path.lstat().st_uid for path in writer.log_dir.rglob("*")} == {owner}
 
 
 def test_killed_half_way_it_is_repaired_by_another_run(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:

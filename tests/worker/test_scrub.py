@@ -1,11 +1,15 @@
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from driftline.eventlog.damage import lines_set_aside
+from driftline.eventlog.store import FILE_NAME
+from driftline.eventlog.verify import committed_blocks
 from driftline.worker.scrub import scrub
 from tests.eventlog.lines import append, open_log, segments
 from tests.waiting import eventually
@@ -64,3 +68,32 @@ def test_a_missing_segment_is_said_once_and_a_log_that_is_no_log_is_waited_for(t
     with capture_logs() as logged:
         scrubbing(tmp_path, story)
     assert [entry["event"] for entry in logged].count("log.incomplete") == 1
+
+
+def test_a_record_that_is_damaged_under_its_writer_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def counting(log_dir: Path) -> object:
+        opened.append(log_dir)
+        return committed_blocks(log_dir)
+
+    monkeypatch.setattr("driftline.worker.scrub.committed_blocks", counting)
+    writer = open_log(tmp_path)
+    append(writer, 0, 3)
+
+    async def story() -> None:
+        await eventually(lambda: damaged_lines() == 0)
+        with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+            connection.execute("UPDATE producers SET committed = 9")
+        connection.close()
+        await eventually(lambda: any(entry["event"] == "log.record_damaged" for entry in logged))
+        before = len(opened)
+        await eventually(lambda: len(opened) >= before + 3)
+
+    with capture_logs() as logged:
+        scrubbing(tmp_path, story)
+    writer.close()
+    (said,) = [entry for entry in logged if entry["event"] == "log.record_damaged"]
+    assert "driftline log repair" in said["error"]

@@ -100,7 +100,16 @@ def set_aside(log_dir: Path, damage: Damage, content: bytes) -> Path | None:
         return None
     make_directory(path.parent)
     write_durably(path, content)
+    give_to_owner(log_dir, path.parent, path)
     return path
+
+
+def give_to_owner(log_dir: Path, *paths: Path) -> None:
+    """Gives files to whom the log belongs, where root has made them: the worker is to be able to write them too."""
+    if os.geteuid() == 0:
+        owner = log_dir.stat()
+        for path in paths:
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def lines_set_aside(log_dir: Path) -> int:

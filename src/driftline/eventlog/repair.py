@@ -16,7 +16,7 @@ import structlog
 from driftline.contract.checksum import claims_checksum, vouched
 from driftline.durable import lock_directory, make_directory, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
-from driftline.eventlog.damage import QUARANTINE, Damage, set_aside
+from driftline.eventlog.damage import QUARANTINE, Damage, give_to_owner, set_aside
 from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Gap, LogStore
 from driftline.eventlog.writer import RESTORING, SEGMENTS, segment_path
 
@@ -140,17 +140,18 @@ def _put_in_place(log_dir: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+    give_to_owner(log_dir, quarantine, log_dir / _REBUILT)
     (log_dir / _REBUILT).rename(log_dir / FILE_NAME)
     sync_directory(log_dir)
 
 
 def _known_ids(path: Path) -> Iterator[str]:
     """What can still be read of the ids that a log had; a wrong one among them is one that nobody obeys."""
-    with suppress(sqlite3.Error):
+    with suppress(sqlite3.Error, UnicodeDecodeError):
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             for table in ("identity", "predecessors"):
-                with suppress(sqlite3.Error):
+                with suppress(sqlite3.Error, UnicodeDecodeError):
                     for (log_id,) in connection.execute(f"SELECT log_id FROM {table}"):  # noqa: S608
                         if isinstance(log_id, str) and _LOG_ID.fullmatch(log_id):
                             yield log_id

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import Gauge
 
-from driftline.errors import LogError
+from driftline.errors import LogDamagedError, LogError
 from driftline.eventlog.damage import lines_set_aside
 from driftline.eventlog.store import Block
 from driftline.eventlog.verify import Found, check_blocks, committed_blocks
@@ -33,7 +33,11 @@ async def scrub(log_dir: Path, *, block_every_s: float = _BLOCK_EVERY_S, pass_ev
         began = time.monotonic()
         try:
             await _pass(log_dir, block_every_s, told)
-        except LogError as error:  # the writer meets it too, and says so
+        except LogDamagedError as error:  # its writer, who knows by heart what is in it, may not meet this for long
+            if error.message not in told:
+                told.add(error.message)
+                log.error("log.record_damaged", error=error.message)
+        except LogError as error:
             log.debug("log.not_scrubbed", error=error.message)
         except OSError as error:
             log.warning("log.not_scrubbed", error=str(error))

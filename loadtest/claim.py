@@ -9,12 +9,13 @@ import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal
 
+from driftline.contract.headers import LOGGED_HEADER
 from driftline.errors import LogNotFoundError
 from driftline.eventlog.reader import LogReader
 from inputs import THRESHOLD, probability_of
@@ -63,13 +64,22 @@ class Run:
         name: Random; the beginning of every mark of this run.
         sent: Requests begun.
         failed: Requests with a wrong answer or a broken connection.
-        answered: The ``request_id`` of every right answer, in order.
+        unlogged: Right answers that came with a header which says that they could not be kept.
+        answered: The ``request_id`` of every other right answer, in order.
     """
 
     name: str = field(default_factory=lambda: secrets.token_hex(6))
     sent: int = 0
     failed: int = 0
+    unlogged: int = 0
     answered: list[str] = field(default_factory=list)
+
+    def take(self, request_id: str, headers: Mapping[str, str]) -> None:
+        """Counts a right answer; only one that does not say otherwise has to be in the log."""
+        if headers.get(LOGGED_HEADER) == "no":
+            self.unlogged += 1
+        else:
+            self.answered.append(request_id)
 
     def mark(self) -> str:
         """The mark of the next request, which counts as sent from now on."""
@@ -79,7 +89,7 @@ class Run:
     @property
     def cut(self) -> int:
         """Requests that the end of the run cut off: nobody saw their answer, so they may or may not be logged."""
-        return self.sent - self.failed - len(self.answered)
+        return self.sent - self.failed - self.unlogged - len(self.answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,7 @@ class Verdict:
         lines: Lines of this run in the log.
         lost: Answered ids that the log does not have.
         repeated: Answered ids that the log has more than once.
+        unlogged: Answers that said they could not be kept; the log may have them or not.
         unasked: Ids that are logged for this run but were never answered.
     """
 
@@ -102,6 +113,7 @@ class Verdict:
     answers: int
     failures: int
     cut: int
+    unlogged: int = 0
     lines: int | None = None
     lost: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
@@ -188,7 +200,7 @@ def judge(
         deadline_s: How long the log may take to catch up.
         settle_s: How long it is watched after that: an event that is logged twice comes late.
     """
-    verdict = Verdict("holds", run.name, tuple(faults_of(run)), len(run.answered), run.failed, run.cut)
+    verdict = Verdict("holds", run.name, tuple(faults_of(run)), len(run.answered), run.failed, run.cut, run.unlogged)
     if log_dir is None:
         outcome: Outcome = "broken" if verdict.reasons else "not checked"
         return replace(verdict, outcome=outcome, reasons=(*verdict.reasons, "the log was not looked at"))
@@ -226,6 +238,7 @@ def faults_of_log(verdict: Verdict) -> Iterator[str]:
         yield f"{len(verdict.lost):,} answered ids are not in the log{'' if verdict.lines else ANOTHER_LOG}"
     if verdict.repeated:
         yield f"{len(verdict.repeated):,} ids are in the log more than once"
-    # A failed or cut request may be logged although its answer never arrived; nothing else may.
-    if len(verdict.unasked) > verdict.cut + verdict.failures:
+    # A failed or cut request may be logged although its answer never arrived, and one that was not kept because a sync
+    # failed may have been written all the same; nothing else may.
+    if len(verdict.unasked) > verdict.cut + verdict.failures + verdict.unlogged:
         yield f"{len(verdict.unasked):,} logged ids were never answered"

@@ -144,6 +144,8 @@ class LoadTest:
         say("[bold]Every answer is in the log, exactly once?[/]")
         say(f"  {verdict.answers:>9,} answers, each with an id, the model's probability and its class")
         say(f"  {verdict.failures:>9,} failures")
+        if verdict.unlogged:
+            say(f"  {verdict.unlogged:>9,} more that said they could not be kept (Driftline-Logged: no)")
         if verdict.cut:
             say(f"  {verdict.cut:>9,} requests cut off by the end of the run; the log may have them or not")
         if verdict.lines is not None:
@@ -192,7 +194,7 @@ class Asking(FastHttpUser):
             "/predict", json=features, headers={**self.headers, "X-Request-Id": run.mark()}, catch_response=True
         ) as answer:
             try:
-                run.answered.append(checked_id(answer.status_code, answer.content, features))
+                run.take(checked_id(answer.status_code, answer.content, features), answer.headers)
             except WrongAnswerError as error:
                 run.failed += 1
                 if answer.status_code:  # without one, Locust knows better what was wrong with the connection

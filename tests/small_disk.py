@@ -17,6 +17,9 @@ CAPTURE_BYTES = 64 << 10
 """What pytest may need for a test's output: its capture is a file too, and a limit on files is one on all files."""
 
 
+_PAGE_BYTES = 4096
+
+
 class SmallDisk(Protocol):
     """A directory on a disk that can be filled.
 
@@ -28,6 +31,9 @@ class SmallDisk(Protocol):
 
     def fill(self) -> None:
         """Lets no file that is there grow by more than a page; one of them must hold 64 KiB at least."""
+
+    def leave(self, pages: int) -> None:
+        """Gives room for so many pages of 4 KiB again, on a disk that is full."""
 
     def free(self) -> None:
         """Gives room again. Fine to call twice."""
@@ -41,13 +47,16 @@ class Tmpfs:
         self._filler = path / "filler"
 
     def fill(self) -> None:
-        with self._filler.open("wb", buffering=0) as file:
+        with self._filler.open("ab", buffering=0) as file:
             try:
-                while file.write(b"\0" * 4096):
+                while file.write(b"\0" * _PAGE_BYTES):
                     pass
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
+
+    def leave(self, pages: int) -> None:
+        os.truncate(self._filler, max(0, self._filler.stat().st_size - pages * _PAGE_BYTES))
 
     def free(self) -> None:
         self._filler.unlink(missing_ok=True)
@@ -64,6 +73,10 @@ class Limited:
         largest = max(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
         assert largest >= CAPTURE_BYTES, "the limit would hit the test's own output"
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 100, self._usual[1]))
+
+    def leave(self, pages: int) -> None:
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit + pages * _PAGE_BYTES, self._usual[1]))
 
     def free(self) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, self._usual)

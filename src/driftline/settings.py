@@ -93,7 +93,11 @@ class Settings(BaseSettings):
     )
     outbox_max_bytes: Bytes = Field(
         default=ByteSize(1024 * MiB),
-        description="Most bytes the outboxes of one process may hold before it refuses with 503.",
+        description="Most bytes the outboxes of one process may hold before they are full.",
+    )
+    outbox_full_policy: Literal["refuse", "serve"] = Field(
+        default="refuse",
+        description="What a prediction gets that cannot be kept: refuse is a 503, serve an answer that says so.",
     )
     outbox_segment_max_bytes: Bytes = Field(default=ByteSize(16 * MiB), description="Size of one file of an outbox.")
     log_segment_max_bytes: Bytes = Field(

@@ -58,6 +58,36 @@ def test_an_outbox_that_cannot_be_written_is_not_ready_until_it_can(start_api: S
     assert len(api.events()) == 1
 
 
+def test_told_to_serve_all_the_same_it_stays_ready_says_so_and_counts_apart(start_api: StartApi) -> None:
+    api = start_api(outbox_max_bytes=2000, outbox_full_policy="serve")
+    answers = [api.predict() for _ in range(10)]
+    assert {answer.status_code for answer in answers} == {200}
+    kept = {answer.json()["request_id"] for answer in answers if "driftline-logged" not in answer.headers}
+    unlogged = [answer.headers["driftline-logged"] for answer in answers[len(kept) :]]
+    assert unlogged == ["no"] * (10 - len(kept)) != []
+    assert {event["request_id"] for event in api.events()} == kept
+    for path in ("/health", "/health/ready"):
+        assert api.client.get(path).json() == {"status": "unlogged", "reason": "outbox_full"}
+    metrics = api.metrics()
+    assert metrics['driftline_events_unlogged_total{reason="outbox_full"}'] == len(unlogged)
+    assert metrics["driftline_events_accepted_total"] == len(kept)
+    assert metrics['driftline_events_refused_total{reason="outbox_full"}'] == 0
+    assert api.log().count("predictions.unlogged") == 1
+
+
+def test_told_to_serve_all_the_same_it_does_so_without_a_disk_and_keeps_again_when_there_is_one(
+    start_api: StartApi,
+) -> None:
+    api = start_api(outbox_full_policy="serve")
+    shutil.rmtree(api.directory / "outbox")
+    assert api.predict().headers["driftline-logged"] == "no"
+    unlogged = {"status": "unlogged", "reason": "outbox_unavailable"}
+    wait_until(lambda: api.client.get("/health").json() == unlogged)
+    (api.directory / "outbox").mkdir()
+    assert "driftline-logged" not in api.predict().headers
+    assert api.client.get("/health").json() == {"status": "ok"}
+
+
 def test_before_the_start_nothing_is_ready_and_predictions_are_refused(tmp_path: Path) -> None:
     app = create_app(config(tmp_path))
 

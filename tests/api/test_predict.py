@@ -8,6 +8,7 @@ import pytest
 
 from driftline.api.predict import Predictor
 from driftline.contract import PredictionEvent
+from driftline.contract.checksum import vouched
 from driftline.contract.problems import PROBLEM_TYPE, Answer
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import OutboxReader
@@ -31,12 +32,15 @@ def outbox(tmp_path: Path) -> Outbox:
     return Outbox(root)
 
 
-def predictor(outbox: Outbox, model: Model = MODEL, *, durable: bool = False) -> Predictor:
+def predictor(
+    outbox: Outbox, model: Model = MODEL, *, durable: bool = False, serve_unlogged: bool = False
+) -> Predictor:
     return Predictor(
         SCHEMA,
         model,
         outbox,
         durable=durable,
+        serve_unlogged=serve_unlogged,
         max_body_bytes=MAX_BODY_BYTES,
         clock=lambda: NOW_NS,
         make_id=lambda: REQUEST_ID,
@@ -70,6 +74,7 @@ def test_the_answer_is_the_seeds_to_the_byte(outbox: Outbox) -> None:
 def test_the_event_is_in_the_outbox_when_the_answer_is_given(outbox: Outbox) -> None:
     ask(predictor(outbox), traceparent=TRACEPARENT, x_request_id="order-4711")
     [line] = lines(outbox)
+    assert vouched(line)
     assert json.loads(line) == {
         "request_id": REQUEST_ID,
         "features": SCHEMA.example,
@@ -85,6 +90,7 @@ def test_the_event_is_in_the_outbox_when_the_answer_is_given(outbox: Outbox) -> 
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
         "traceparent": TRACEPARENT,
         "client_request_id": "order-4711",
+        "crc32": line[-10:-2].decode(),
     }
     PredictionEvent.model_validate_json(line)
 
@@ -170,6 +176,27 @@ def test_an_outbox_that_cannot_be_written_refuses(outbox: Outbox) -> None:
     assert (answer.status, json.loads(answer.body)["code"]) == (503, "outbox_unavailable")
     outbox.root.create()
     assert ask(predictor(outbox)).status == 200
+
+
+def test_what_cannot_be_kept_may_be_answered_with_a_header_that_says_so(outbox: Outbox) -> None:
+    full = Outbox(outbox.root, max_bytes=1000, segment_max_bytes=400)
+    predict = predictor(full, serve_unlogged=True)
+    answers = [ask(predict) for _ in range(4)]
+    assert [dict(answer.headers).get("driftline-logged") for answer in answers] == [None, None, "no", "no"]
+    assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
+    assert full.next_seq == 2
+    full.release(2)
+    assert "driftline-logged" not in dict(ask(predict).headers)
+    assert full.next_seq == 3
+
+
+def test_what_cannot_be_written_may_be_answered_too_and_wrong_input_is_still_refused(outbox: Outbox) -> None:
+    outbox.root.path.rmdir()
+    predict = predictor(outbox, serve_unlogged=True)
+    answer = ask(predict)
+    assert (answer.status, dict(answer.headers)["driftline-logged"]) == (200, "no")
+    assert json.loads(answer.body)["predicted_class"] == 1
+    assert ask(predict, b"{}").status == 422
 
 
 def test_a_durable_answer_waits_for_the_sync_and_all_share_one(tmp_path: Path) -> None:

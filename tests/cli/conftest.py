@@ -1,11 +1,14 @@
 """The ``driftline`` command as a process, seen from outside."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +16,10 @@ from typing import Protocol
 import pytest
 
 from driftline.cli.main import main
+from driftline.contract.package import seed_schema
 from tests.waiting import wait_until
 
+EXAMPLE = json.dumps(seed_schema().example)
 PROGRAM = Path(sys.executable).parent / "driftline"
 
 
@@ -151,3 +156,28 @@ def start_up(tmp_path: Path) -> Iterator[StartUp]:
     yield start
     for up in started:
         up.end()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with three predictions in its log, and nobody at work in it."""
+    up = Up(("--port", "0", "--metrics-port", "0"), {}, tmp_path_factory.mktemp("finished"))
+    log = up.data / "logs" / "predictions.jsonl"
+    try:
+        for _ in range(3):
+            request = urllib.request.Request(
+                f"{up.api}/predict", EXAMPLE.encode(), {"content-type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert answer.status == 200
+        wait_until(lambda: log.read_bytes().count(b"\n") == 3)
+        assert up.signal(signal.SIGTERM) == 0
+    finally:
+        up.end()
+    return up.data
+
+
+@pytest.fixture
+def data(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it to do harm to."""
+    return Path(shutil.copytree(finished, tmp_path / "data", symlinks=True))

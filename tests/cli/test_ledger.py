@@ -2,36 +2,10 @@
 
 import json
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from tests.cli.conftest import PROGRAM, Run, Up, environment
-from tests.cli.test_up import logged_ids, predict
-from tests.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with three predictions in its log, and nobody at work in it."""
-    up = Up(("--port", "0", "--metrics-port", "0"), {}, tmp_path_factory.mktemp("finished"))
-    try:
-        assert up.api
-        for _ in range(3):
-            predict(up)
-        wait_until(lambda: len(logged_ids(up)) == 3)
-        assert up.signal(signal.SIGTERM) == 0
-    finally:
-        up.end()
-    return up.data
-
-
-@pytest.fixture
-def data(finished: Path, tmp_path: Path) -> Path:
-    """A copy of it to do harm to."""
-    return Path(shutil.copytree(finished, tmp_path / "data", symlinks=True))
+from tests.cli.conftest import PROGRAM, Run, environment
 
 
 def test_a_balanced_ledger_is_exit_code_0(run: Run, data: Path) -> None:

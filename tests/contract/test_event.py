@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.contract import PredictionEvent, PredictResponse
+from driftline.contract.checksum import with_checksum
 from driftline.contract.event import SCHEMA_VERSION, Event, Prediction, encode, timestamp
 from driftline.contract.package import seed_schema
 from driftline.contract.request import RequestDecoder
@@ -47,8 +48,8 @@ def test_a_line_has_its_keys_in_the_documented_order_and_no_newline() -> None:
 
 
 def test_the_pydantic_class_describes_the_line() -> None:
-    parsed = PredictionEvent.model_validate_json(encode(event()))
-    assert list(type(parsed).model_fields) == KEYS
+    parsed = PredictionEvent.model_validate_json(with_checksum(encode(event())))
+    assert list(type(parsed).model_fields) == [*KEYS, "crc32"]
     assert parsed.model_dump(mode="json", include={"seq", "model", "trace_id"}) == {
         "seq": 7,
         "model": "m",

@@ -72,6 +72,39 @@ def test_a_disk_that_is_full_at_the_start_is_unavailable_and_not_damaged(tmp_pat
         check_whole(disk.path / "logs", 1)
 
 
+@pytest.mark.parametrize("segment_max_bytes", [256 << 20, 1], ids=["appending", "rotating"])
+def test_wherever_the_room_ends_in_the_segment_or_in_the_record_the_log_is_what_was_committed(
+    tmp_path: Path, segment_max_bytes: int
+) -> None:
+    """A page more each time: it ends in the append, in SQLite's write-ahead log, in the new segment, in its record."""
+    taken, refused, seqs = 0, 0, 1
+    with small_disk(tmp_path / "disk", "tmpfs") as disk:
+        writer = open_log(disk.path / "logs", segment_max_bytes=segment_max_bytes)
+        append(writer, 0, 1, size=CAPTURE_BYTES)
+        for pages in range(40):
+            disk.fill()
+            disk.leave(pages)
+            try:
+                append(writer, seqs, seqs + 1, size=9_000)
+                seqs += 1
+                taken += 1
+            except LogUnavailableError:
+                refused += 1
+                disk.free()
+                writer.recover()
+            disk.free()
+            assert (writer.rows, writer.committed) == (seqs, {PRODUCER: seqs})
+        writer.close()
+        check_whole_segments(disk.path / "logs", seqs)
+    assert taken > 5
+    assert refused > 2
+
+
+def check_whole_segments(log_dir: Path, seqs: int) -> None:
+    open_log(log_dir).close()
+    check_whole(log_dir, seqs)
+
+
 def refuse(*arguments: object) -> None:
     raise OSError(errno.EIO, "Input/output error")
 

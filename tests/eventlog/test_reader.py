@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog import writer as writer_module
 from driftline.eventlog.reader import LineId, LogReader
-from driftline.eventlog.store import FILE_NAME, Block, Gap, LogStore
+from driftline.eventlog.store import FILE_NAME, Gap, LogStore
 from driftline.eventlog.writer import LogWriter
 from tests.eventlog.lines import PRODUCER, START, append, join, line, open_log, segments
 from tests.processes import Script
@@ -162,24 +162,26 @@ def test_a_line_that_is_no_event_is_damage_with_its_row(log: LogReader, writer: 
 
 def test_every_line_says_whose_it_is_and_a_line_that_cannot_is_left_out(log: LogReader, writer: LogWriter) -> None:
     writer.append(b"not json\n\xff\n" + join([line(10)]), 3, {})
-    damaged: list[Block] = []
-    found = list(log.identities(damaged))
+    found = list(log.identities())
     assert [who for _, lines in found for who in lines] == [LineId(PRODUCER, seq) for seq in range(11)]
     assert sum(size for size, _ in found) == log.size_bytes
-    assert damaged == []
+    assert log.damaged == []
 
 
 @pytest.mark.parametrize("row", [0, 5, 9])
-def test_a_flipped_byte_damages_its_block_and_no_other(log: LogReader, writer: LogWriter, row: int) -> None:
+def test_a_flipped_byte_damages_its_line_and_no_other(log: LogReader, writer: LogWriter, row: int) -> None:
     segment = segments(writer.log_dir)[0 if row < 8 else 1]
     content = bytearray(segment.read_bytes())
     place = content.index(b'"seq": %d' % row) + 7
     content[place] ^= 1
     segment.write_bytes(content)
-    damaged: list[Block] = []
-    list(log.identities(damaged))
-    (block,) = damaged
-    assert block.first_row <= row < block.first_row + block.lines
+    rest = [seq for seq in range(10) if seq != row]
+    assert seqs(log.lines()) == [row for row, _ in log.numbered()] == rest
+    assert [who.seq for _, lines in log.identities() for who in lines] == rest
+    (damage,) = log.damaged
+    assert damage.lines == 1
+    start = damage.start - segment.read_bytes()[: damage.start].rfind(b"\n") - 1
+    assert (start, damage.length) == (0, len(line(row)) + 1)
 
 
 def test_a_segment_that_lost_its_end_is_damage_that_names_it(log: LogReader, writer: LogWriter) -> None:
@@ -188,7 +190,7 @@ def test_a_segment_that_lost_its_end_is_damage_that_names_it(log: LogReader, wri
     with pytest.raises(LogDamagedError, match=r"00000001\.jsonl is shorter"):
         list(log.lines())
     with pytest.raises(LogDamagedError, match="shorter"):
-        list(log.identities([]))
+        list(log.identities())
 
 
 def test_gaps_are_told_in_the_order_they_were_met(log: LogReader, writer: LogWriter) -> None:
@@ -292,7 +294,7 @@ def test_a_large_log_is_read_in_little_memory(tmp_path: Path) -> None:
             sum(1 for line in log.lines(0, 1))
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             print(sum(1 for line in log.lines()), sum(1 for line in log.between(datetime.now(UTC))))
-            print(sum(len(lines) for _, lines in log.identities([])))
+            print(sum(len(lines) for _, lines in log.identities()))
             print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
         """
     with Script(code, log_dir) as reading:

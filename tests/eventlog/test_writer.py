@@ -133,6 +133,7 @@ def test_the_age_of_a_segment_counts_over_starts(tmp_path: Path) -> None:
     make_log(tmp_path, seqs=1)
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
         connection.execute("UPDATE segments SET created_at = created_at - 100")
+        connection.execute("DELETE FROM seal")
     connection.close()
     writer = open_log(tmp_path, segment_max_age_s=90)
     append(writer, 1, 2)

@@ -65,6 +65,20 @@ def test_it_holds_when_every_answer_is_in_the_log_once(log: Log) -> None:
     assert (verdict.answers, verdict.lines) == (3, 3)
 
 
+def test_an_answer_that_says_it_was_not_kept_may_be_in_the_log_or_not(log: Log) -> None:
+    run = Run()
+    marks = [run.mark() for _ in range(3)]
+    run.take("a", {})
+    run.take("b", {"Driftline-Logged": "no"})
+    run.take("c", {"Driftline-Logged": "no"})
+    log.add("a", marks[0])
+    log.add("c", marks[2])
+
+    verdict = verdict_on(run, log.directory)
+
+    assert (verdict.outcome, verdict.answers, verdict.unlogged, verdict.cut) == ("holds", 1, 2, 0)
+
+
 def test_an_answer_that_is_not_in_the_log_breaks_it(log: Log) -> None:
     run = Run()
     marks = answered(run, "a", "b")

@@ -24,8 +24,8 @@ class Lines:
     def rows(self) -> int:
         return len(self._lines)
 
-    def lines(self, start_row: int = 0, stop_row: int | None = None) -> Iterator[bytes]:
-        yield from self._lines[start_row:stop_row]
+    def numbered(self, start_row: int = 0, stop_row: int | None = None) -> Iterator[tuple[int, bytes]]:
+        yield from enumerate(self._lines[start_row:stop_row], start_row)
 
 
 def numbers(window: Window) -> list[int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from driftline.contract.checksum import with_checksum
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.store import Gap, Tombstone
@@ -21,7 +22,7 @@ GONE = "c" * 32
 
 
 def line(producer: str, seq: int) -> bytes:
-    return json.dumps({"producer": producer, "seq": seq, "timestamp": "2026-11-23T21:00:00Z"}).encode()
+    return with_checksum(json.dumps({"producer": producer, "seq": seq, "timestamp": "2026-11-23T21:00:00Z"}).encode())
 
 
 class Books:
@@ -156,23 +157,25 @@ def test_a_gap_is_told_and_what_is_in_it_is_missing(books: Books) -> None:
     assert ledger.gaps == (Gap(books.outbox.producer, 2, 6),)
 
 
-def test_a_flipped_byte_is_damage_even_where_every_line_can_be_read(books: Books) -> None:
+@pytest.mark.parametrize("place", [0, line("x" * 32, 0).index(b"21:00") + 1], ids=["unreadable", "readable"])
+def test_a_flipped_byte_in_the_log_takes_its_line_and_the_rest_still_counts(books: Books, place: int) -> None:
     books.accept(3)
     books.commit(range(3), 3)
-    flip(books.log.log_dir / "segments" / "00000001.jsonl", line("x" * 32, 0).index(b"21:00") + 1)
+    flip(books.log.log_dir / "segments" / "00000001.jsonl", place)
     ledger = books.take()
-    assert balance(ledger) == (3, 3, 0, 0, 0)
-    assert ledger.damaged == (f"00000001:0-{books.log.size_bytes}",)
+    assert balance(ledger) == (3, 2, 0, 1, 0)
+    assert ledger.damaged == (f"00000001:0-{books.log.size_bytes // 3}",)
     assert not ledger.balanced
 
 
-def test_a_line_that_cannot_be_read_any_more_is_missing_and_the_rest_still_counts(books: Books) -> None:
+def test_a_damaged_line_whose_event_came_again_is_told_and_not_counted_twice(books: Books) -> None:
     books.accept(3)
-    books.commit(range(3), 3)
-    flip(books.log.log_dir / "segments" / "00000001.jsonl", 0)
+    books.commit([0, 1, 2, 2], 3)
+    path = books.log.log_dir / "segments" / "00000001.jsonl"
+    flip(path, 2 * path.stat().st_size // 4 + 5)
     ledger = books.take()
-    assert balance(ledger) == (3, 2, 0, 0, 1)
-    assert len(ledger.damaged) == 1
+    assert balance(ledger) == (3, 3, 0, 0, 0)
+    assert (ledger.duplicated, len(ledger.damaged), ledger.balanced) == (0, 1, False)
 
 
 def test_a_lost_log_is_no_balance_its_events_are_missing(books: Books) -> None:

@@ -85,7 +85,7 @@ def _routes(service: Service, config: ApiConfig) -> list[Route]:
         return respond(await service.predict(read_headers(request), body))
 
     async def ready(_: Request) -> Response:
-        return respond(readiness(service.not_ready_reason()))
+        return respond(readiness(service.not_ready_reason(), serves_unlogged=service.serves_unlogged))
 
     async def live(_: Request) -> Response:
         return respond(ALIVE)

@@ -26,6 +26,7 @@ class ApiConfig:
         keys: The file with the API keys that are asked for; None asks for none.
         rates: The file in which the processes share how often each key has asked; None if there is one process only.
         metrics: Where to answer ``/metrics``, for it is not answered beside the rest then; None is beside the rest.
+        outbox_full_policy: What a prediction gets that cannot be kept: a refusal, or an answer that says so.
         log_format: For :func:`driftline.telemetry.configure_logging`, in processes that do not inherit it.
     """
 
@@ -44,3 +45,4 @@ class ApiConfig:
     rates: Path | None = None
     metrics: Address | None = None
     log_format: Literal["auto", "pretty", "json"] = "auto"
+    outbox_full_policy: Literal["refuse", "serve"] = "refuse"

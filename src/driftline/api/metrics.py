@@ -26,8 +26,12 @@ DURATION: Final = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 ACCEPTED: Final = Counter("driftline_events_accepted_total", "Predictions answered with 200; each is in the outbox.")
+UNLOGGED_EVENTS: Final = Counter(
+    "driftline_events_unlogged_total", "Predictions answered although they could not be kept.", ["reason"]
+)
 # Made at once, so that a counter that is missing means a name that is wrong and not "none yet".
 REFUSED: Final = {code: EVENTS_REFUSED.labels(code) for code in PREDICT_CODES}
+UNLOGGED: Final = {code: UNLOGGED_EVENTS.labels(code) for code in ("outbox_full", "outbox_unavailable")}
 
 
 def forget_dead_processes() -> None:

@@ -10,9 +10,10 @@ from msgspec import Struct
 from msgspec.structs import astuple
 from uuid_utils import uuid7
 
-from driftline.api.metrics import ACCEPTED, REFUSED
+from driftline.api.metrics import ACCEPTED, REFUSED, UNLOGGED
+from driftline.contract.checksum import with_checksum
 from driftline.contract.event import SCHEMA_VERSION, Event, Prediction, encode, timestamp
-from driftline.contract.headers import is_json, parse_request_id, parse_traceparent
+from driftline.contract.headers import LOGGED_HEADER, is_json, parse_request_id, parse_traceparent
 from driftline.contract.problems import Answer, problem, problem_of
 from driftline.contract.request import RequestDecoder
 from driftline.contract.schema import ModelSchema
@@ -23,6 +24,7 @@ from driftline.scoring import Model
 log = structlog.get_logger()
 
 JSON_HEADERS: Final = (("content-type", "application/json"),)
+NOT_LOGGED: Final = (LOGGED_HEADER.lower(), "no")
 
 
 class Headers(Protocol):
@@ -46,6 +48,7 @@ class Predictor:
         outbox: Keeps the events. Must be used by nobody else, and from the loop that calls this.
         durable: Whether the outbox has to sync an event before its request is answered.
         max_body_bytes: Longer bodies are refused.
+        serve_unlogged: Answer what the outbox cannot keep, and say so in a header, instead of refusing it.
         clock: Nanoseconds since 1970.
         make_id: Gives a new request id at each call.
     """
@@ -58,6 +61,7 @@ class Predictor:
         *,
         durable: bool,
         max_body_bytes: int,
+        serve_unlogged: bool = False,
         clock: Callable[[], int] = time.time_ns,
         make_id: Callable[[], str] = new_request_id,
     ) -> None:
@@ -69,12 +73,16 @@ class Predictor:
         self._outbox = outbox
         self._durable = durable
         self._max_body_bytes = max_body_bytes
+        self._serve_unlogged = serve_unlogged
         self._clock = clock
         self._make_id = make_id
         self._keeping = True
 
     async def __call__(self, headers: Headers, body: bytes) -> Answer:
-        """Returns the answer to a request; by then, if it is 200, the event is in the outbox."""
+        """Returns the answer to a request.
+
+        By then, if it is 200 and does not say otherwise in a header, the event is in the outbox.
+        """
         try:
             features, probability = self._score(headers, body)
         except InputError as error:
@@ -101,17 +109,18 @@ class Predictor:
             traceparent,
             parse_request_id(headers.get("x-request-id")),
         )
+        answer = Answer(200, JSON_HEADERS, encode(Prediction(request_id, probability, predicted_class)))
         try:
-            outbox.append(encode(event))
+            outbox.append(with_checksum(encode(event)))
             if self._durable:
                 await outbox.synced()
         except (OutboxFullError, OutboxUnavailableError) as error:
-            return self._not_kept(error)
+            return self._not_kept(error, answer)
         if not self._keeping:
             self._keeping = True
             log.info("predictions.resumed")
         ACCEPTED.inc()
-        return Answer(200, JSON_HEADERS, encode(Prediction(request_id, probability, predicted_class)))
+        return answer
 
     def _score(self, headers: Headers, body: bytes) -> tuple[Struct, float]:
         if len(body) > self._max_body_bytes:
@@ -128,10 +137,14 @@ class Predictor:
             raise InputError("score_not_finite", "The model's score of these features is not a finite number.")
         return features, probability
 
-    def _not_kept(self, error: OutboxFullError | OutboxUnavailableError) -> Answer:
+    def _not_kept(self, error: OutboxFullError | OutboxUnavailableError, answer: Answer) -> Answer:
         if self._keeping:  # once, not for each request: the counter has the rest
             self._keeping = False
-            log.error("predictions.refused", reason=error.code, error=error.message)
+            event = "predictions.unlogged" if self._serve_unlogged else "predictions.refused"
+            log.error(event, reason=error.code, error=error.message)
+        if self._serve_unlogged:
+            UNLOGGED[error.code].inc()
+            return answer._replace(headers=(*answer.headers, NOT_LOGGED))
         REFUSED[error.code].inc()
         return problem(error.code, "The prediction could not be kept, so there is none. Nothing was lost; try again.")
 

@@ -84,6 +84,7 @@ class Service:
             outbox,
             durable=config.outbox_sync == "always",
             max_body_bytes=config.max_body_bytes,
+            serve_unlogged=config.outbox_full_policy == "serve",
         )
         self._phase = "serving"
         log.info("api.started", model=self._schema.name, model_version=self._schema.version)
@@ -106,6 +107,11 @@ class Service:
         deadline = time.monotonic() + at_most_s
         while self.in_flight and time.monotonic() < deadline:  # noqa: ASYNC110 - an event would cost each request
             await asyncio.sleep(_DRAIN_POLL_S)
+
+    @property
+    def serves_unlogged(self) -> bool:
+        """Whether predictions that cannot be kept are answered all the same."""
+        return self._config.outbox_full_policy == "serve"
 
     def not_ready_reason(self) -> str | None:
         """Returns why requests should go elsewhere, as a code, or None if they are welcome."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from driftline import __version__
-from driftline.cli import chaos, config, keys, ledger, log, report, serve, up, worker
+from driftline.cli import chaos, config, doctor, keys, ledger, log, report, serve, up, worker
 
 app = typer.Typer(
     add_completion=False,
@@ -19,7 +19,8 @@ app = typer.Typer(
 
 
 log_app = typer.Typer(
-    no_args_is_help=True, help="What a log says of itself; a copy of it; a new one in place of a lost one."
+    no_args_is_help=True,
+    help="What a log says of itself, and whether it is true; a copy; a repair; a new one in place of a lost one.",
 )
 
 keys_app = typer.Typer(no_args_is_help=True, help="Who may ask: draws API keys, lists them, takes them back.")
@@ -37,13 +38,16 @@ _add(app, "worker", worker.worker, worker.EPILOG)
 _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
 _add(app, "chaos", chaos.chaos, chaos.EPILOG)
+_add(app, "doctor", doctor.doctor, doctor.EPILOG)
 _add(app, "config", config.config, config.EPILOG)
 _add(keys_app, "add", keys.add, keys.ADD_EPILOG)
 _add(keys_app, "list", keys.show, keys.LIST_EPILOG)
 _add(keys_app, "revoke", keys.revoke, keys.REVOKE_EPILOG)
 _add(log_app, "show", log.show, log.SHOW_EPILOG)
+_add(log_app, "verify", log.verify, log.VERIFY_EPILOG)
 _add(log_app, "backup", log.backup, log.BACKUP_EPILOG)
 _add(log_app, "restore", log.restore, log.RESTORE_EPILOG)
+_add(log_app, "repair", log.repair, log.REPAIR_EPILOG)
 _add(log_app, "replace", log.replace, log.REPLACE_EPILOG)
 app.add_typer(keys_app, name="keys")
 app.add_typer(log_app, name="log")

@@ -1,4 +1,4 @@
-"""``driftline log``: what a log says of itself, a copy and its return, and a new one for one that is lost."""
+"""``driftline log``: what a log says of itself, whether it is true, a copy and its return, a repair, a new one."""
 
 import json
 import re
@@ -13,6 +13,10 @@ from driftline.cli.options import Data, Json, read_settings
 SHOW_EPILOG = epilog("driftline log show", "driftline log show --json | jq .rows")
 BACKUP_EPILOG = epilog("driftline log backup >log.tar", "driftline log backup | ssh backup 'cat >log.tar'")
 RESTORE_EPILOG = epilog("driftline log restore <log.tar", "ssh backup 'cat log.tar' | driftline log restore")
+VERIFY_EPILOG = epilog(
+    "driftline log verify", "driftline log verify --json | jq .damaged", no="the log is not what was committed"
+)
+REPAIR_EPILOG = epilog("driftline log repair")
 REPLACE_EPILOG = epilog("driftline log replace 0f8fad5bd9cb469fa16570867728950e")
 
 OldLog = Annotated[str, typer.Argument(metavar="LOG_ID", help="Id of the log that is lost.")]
@@ -78,6 +82,60 @@ def restore(*, data: Data = None) -> None:
     typer.echo(
         f"log {restored.log_id} with {restored.rows:,} rows is in {settings.log_dir}; now {first}start the worker"
     )
+
+
+def verify(*, data: Data = None, as_json: Json = False) -> None:
+    """Reads the whole log, and ends with 1 if it is not, to the byte, what was committed.
+
+    Damaged lines are copied to the log's quarantine folder; the segments stay as they are. Reports and the ledger leave
+    such lines out by themselves, and a worker looks for them as long as it runs.
+    """
+    settings = read_settings(data=data)
+    from driftline.cli.progress import progress  # noqa: PLC0415 - see read_settings
+    from driftline.eventlog.verify import verify_log  # noqa: PLC0415
+    from driftline.telemetry import configure_logging  # noqa: PLC0415
+
+    configure_logging(settings.log_format)
+    with progress("reading the log") as advance:
+        found = verify_log(settings.log_dir, advance)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=2))
+    else:
+        typer.echo(f"{found.lines:,} lines, {found.bytes:,} bytes, in {settings.log_dir}")
+        for line in (*found.problems, *(f"{it.lines:,} damaged lines at {it}" for it in found.damaged)):
+            typer.echo(typer.style(line, fg="red"))
+        if found.damaged:
+            typer.echo(f"they are left out of reports, and set aside in {settings.log_dir / 'quarantine'}")
+        if found.sound:
+            typer.echo(typer.style("to the byte what was committed", fg="green", bold=True))
+    if not found.sound:
+        raise typer.Exit(Exit.NO)
+
+
+def repair(*, data: Data = None) -> None:
+    """Rebuilds log.sqlite, the record of what is committed, from the segments, when it is damaged or gone.
+
+    Stop the worker first. Every whole line is kept, none is doubled; damaged ones are set aside. The log gets a new id
+    and replaces the one it was: outboxes follow by themselves, and send again what it lacks. What it lacks and no
+    outbox holds any more is missing, and the ledger says so. See docs/log.md.
+    """
+    settings = read_settings(data=data)
+    from driftline.eventlog.repair import rebuild_record  # noqa: PLC0415 - see read_settings
+    from driftline.outbox.root import OutboxRoot  # noqa: PLC0415
+    from driftline.telemetry import configure_logging  # noqa: PLC0415
+
+    configure_logging(settings.log_format)
+    rebuilt = rebuild_record(settings.log_dir, OutboxRoot(settings.outbox_dir).log_id())
+    if rebuilt is None:
+        typer.echo(f"the record of the log in {settings.log_dir} is sound; there is nothing to repair")
+        return
+    typer.echo(f"{rebuilt.lines:,} lines of {len(rebuilt.committed):,} producers are in log {rebuilt.log_id} now")
+    typer.echo(f"it replaces {', '.join(rebuilt.predecessors) or 'none that is known: see driftline log replace'}")
+    if rebuilt.damaged_lines:
+        typer.echo(typer.style(f"{rebuilt.damaged_lines:,} damaged lines are set aside", fg="red"))
+    if rebuilt.cut_bytes:
+        typer.echo(f"{rebuilt.cut_bytes:,} bytes at the end are no whole line; they are set aside")
+    typer.echo("start the worker, wait until it has taken what the outboxes hold, and look at: driftline ledger")
 
 
 def replace(log_id: OldLog, *, data: Data = None) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 import webbrowser
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -144,6 +145,10 @@ def _made(log_dir: Path, selection: "Selection") -> "DriftReport":
 
     with LogReader(log_dir) as log, progress("reading") as advance:
         windows = read_windows(log, selection, advance)
+        if log.damaged:
+            lines = sum(damage.lines for damage in log.damaged)
+            note = f"{lines:,} damaged lines of the log were left out; which, says: driftline log verify"
+            windows = replace(windows, notes=(*windows.notes, note))
     console = Console(stderr=True)
     with console.status("comparing, by Evidently") if console.is_terminal else nullcontext():
         return make_report(windows)

@@ -75,6 +75,7 @@ def run(settings: "Settings", parent: int | None) -> int:
         broker_timeout_s=settings.broker_timeout_s,
         outbox_sync=settings.outbox_sync,
         outbox_max_bytes=settings.outbox_max_bytes,
+        outbox_full_policy=settings.outbox_full_policy,
         outbox_segment_max_bytes=settings.outbox_segment_max_bytes,
         max_body_bytes=settings.max_body_bytes,
         model=settings.model,

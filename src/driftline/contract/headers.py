@@ -3,6 +3,9 @@
 import re
 from typing import NamedTuple
 
+LOGGED_HEADER = "Driftline-Logged"
+"""An answer with this header, whose value is ``no``, is a prediction that could not be kept."""
+
 _JSON_TYPE = re.compile(r"application/(?:json|[a-z0-9!#$&^_.-]+\+json)", re.IGNORECASE)
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _UTF8 = {"utf-8", "utf8", "us-ascii"}

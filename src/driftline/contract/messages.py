@@ -64,6 +64,10 @@ class _Event(BaseModel):
     trace_id: Annotated[str | None, Field(pattern=_HEX_32, description="Of the trace the request belongs to.")] = None
     traceparent: Annotated[str | None, Field(description="The request's W3C Trace Context.")] = None
     client_request_id: Annotated[str | None, Field(description="The request's X-Request-Id.")] = None
+    crc32: Annotated[
+        str | None,
+        Field(pattern=r"^[0-9a-f]{8}$", description="Of the line's bytes before this member, which is the last."),
+    ] = None
 
 
 @cache

@@ -13,12 +13,14 @@ from pydantic.json_schema import models_json_schema
 
 from driftline import __version__
 from driftline.contract.examples import parsed, refusals
+from driftline.contract.headers import LOGGED_HEADER
 from driftline.contract.messages import event_class, request_class, response_class
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import PROBLEM_TYPE, PROBLEMS, Answer, problem
 from driftline.contract.schema import ModelSchema
 
-NOT_READY_REASONS = ("starting", "stopping", "outbox_full", "outbox_unavailable")
+UNLOGGED_REASONS = ("outbox_full", "outbox_unavailable")
+NOT_READY_REASONS = ("starting", "stopping", *UNLOGGED_REASONS)
 
 Json = dict[str, Any]
 
@@ -33,6 +35,11 @@ _SECURITY_SCHEMES: Json = {
 }
 _KEY_CODES = ("key_missing", "key_unknown", "rate_limited")
 _CHALLENGE = {"description": "How to send a key (RFC 6750).", "schema": {"type": "string"}}
+_LOGGED = {
+    "description": "Only there if the prediction could not be kept, and so is not promised to be in the log; sent "
+    "instead of a 503 when the server's outbox_full_policy is serve.",
+    "schema": {"const": "no"},
+}
 _RETRY_AFTER = {"description": "Seconds after which to come again.", "schema": {"type": "integer", "minimum": 0}}
 
 
@@ -54,7 +61,8 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
             "version": __version__,
             "summary": "Serves a model and keeps every prediction.",
             "description": (
-                "A 200 from `/predict` means that the prediction will be in the log, exactly once. Whatever is "
+                "A 200 from `/predict` without the header `Driftline-Logged: no` means that the prediction will be in "
+                "the log, exactly once; only with `outbox_full_policy = serve` is that header ever sent. Whatever is "
                 "refused is answered with a problem document (RFC 9457) that has a stable `code`, and nothing is "
                 "logged. Every `GET` is there as `HEAD` too."
             ),
@@ -103,7 +111,8 @@ def _predict(schema: ModelSchema) -> Json:
         },
         "responses": {
             "200": {
-                "description": "The prediction, which is in the outbox now.",
+                "description": "The prediction, which is in the outbox now unless a header says otherwise.",
+                "headers": {LOGGED_HEADER: _LOGGED},
                 "content": {"application/json": {"schema": _ref("PredictResponse")}},
             },
             **{str(status): _refusal(status, answers) for status in statuses},
@@ -137,6 +146,9 @@ def _health(operation: str, summary: str, *, ready: bool) -> Json:
         }
     }
     if ready:
+        unlogged = {"status": "unlogged", "reason": "outbox_full"}
+        responses["200"]["description"] = "Yes; what it answers is logged, unless the status is unlogged."
+        responses["200"]["content"]["application/json"]["examples"]["unlogged"] = {"value": unlogged}
         stopping = parsed(problem("not_ready", "The server is stopping.", reason="stopping"))
         responses["503"] = {
             "description": "No, for this reason.",
@@ -215,7 +227,13 @@ def _schemas() -> Json:
         "type": "object",
         "title": "Health",
         "required": ["status"],
-        "properties": {"status": {"const": "ok"}},
+        "properties": {
+            "status": {
+                "enum": ["ok", "unlogged"],
+                "description": "unlogged: predictions are answered that cannot be kept (outbox_full_policy = serve).",
+            },
+            "reason": {"type": "string", "enum": list(UNLOGGED_REASONS), "description": "Why they cannot be kept."},
+        },
     }
     return {"FieldError": field_error, "Health": health, "NotReady": not_ready, "Problem": problem_schema}
 

@@ -1,7 +1,6 @@
 """Reads committed events, by row or by time, in constant memory, while the log goes on growing."""
 
 import itertools
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import NamedTuple, Self
 import msgspec
 
 from driftline.errors import LogDamagedError
+from driftline.eventlog.damage import Damage, Sifted, intact, sift, split
 from driftline.eventlog.store import FILE_NAME, Block, Gap, LogStore, Tombstone
 from driftline.eventlog.writer import segment_path
 
@@ -21,11 +21,6 @@ class LineId(NamedTuple):
 
     producer: str
     seq: int
-
-
-def _split(content: bytes) -> list[bytes]:
-    """Returns the lines of a block; nothing but a newline ends one."""
-    return content.removesuffix(b"\n").split(b"\n") if content else []
 
 
 class _Stamped(msgspec.Struct):
@@ -40,18 +35,24 @@ class _Identified(msgspec.Struct):
 class LogReader:
     """The committed part of a log.
 
-    What is behind it, an append under way, is never seen. Counts and iterations are of the moment of the call.
+    What is behind it, an append under way, is never seen. Counts and iterations are of the moment of the call. A line
+    that is not what was committed is never given out.
 
     Args:
         log_dir: The directory of the log.
 
+    Attributes:
+        log_id: The id of this log.
+        damaged: The damaged stretches that were met, and left out, up to now.
+
     Raises:
         LogNotFoundError: There is no log in it.
-        LogDamagedError: Its record of what is committed cannot be read.
+        LogDamagedError: Its record of what is committed is damaged.
     """
 
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
+        self.damaged: list[Damage] = []
         self._store = LogStore(log_dir / FILE_NAME, at_rest=True)
         self.log_id = self._store.log_id()
 
@@ -101,13 +102,22 @@ class LogReader:
         Raises:
             LogDamagedError: A segment is missing or shorter than what was committed to it.
         """
+        for _, line in self.numbered(start_row, stop_row):
+            yield line
+
+    def numbered(self, start_row: int = 0, stop_row: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yields the same, each with its row: those that are damaged are left out, and keep their numbers.
+
+        Raises:
+            LogDamagedError: As :meth:`lines`.
+        """
         blocks = self._store.blocks(max(0, start_row))
-        if not blocks:
-            return
-        lines = itertools.chain.from_iterable(map(_split, self._contents(blocks)))
-        first = blocks[0].first_row
-        stop = None if stop_row is None else max(0, stop_row - first)
-        yield from itertools.islice(lines, max(0, start_row - first), stop)
+        for block, content in zip(blocks, self._contents(blocks), strict=False):
+            if stop_row is not None and block.first_row >= stop_row:
+                return
+            for row, line in self._sifted(block, content).lines:
+                if row >= start_row and (stop_row is None or row < stop_row):
+                    yield row, line
 
     def between(self, start: datetime | None = None, stop: datetime | None = None) -> Iterator[bytes]:
         """Yields the events whose timestamp is in ``[start, stop)``, in the order of the log; reads all of it.
@@ -120,7 +130,7 @@ class LogReader:
         begin = start or datetime.min.replace(tzinfo=UTC)
         end = stop or datetime.max.replace(tzinfo=UTC)
         decoder = msgspec.json.Decoder(_Stamped)
-        for row, line in enumerate(self.lines()):
+        for row, line in self.numbered():
             try:
                 timestamp = decoder.decode(line).timestamp
             except msgspec.DecodeError as error:
@@ -128,19 +138,13 @@ class LogReader:
             if begin <= timestamp < end:
                 yield line
 
-    def identities(self, damaged: list[Block]) -> Iterator[tuple[int, list[LineId]]]:
-        """Yields, for each block, its bytes' count and who is in it, from the bytes themselves and nothing else.
-
-        Args:
-            damaged: Gets the blocks whose bytes are not those that were committed; their readable lines still count.
-        """
+    def identities(self) -> Iterator[tuple[int, list[LineId]]]:
+        """Yields, for each block, its bytes' count and who is in it, from the bytes themselves and nothing else."""
         decoder = msgspec.json.Decoder(_Identified)
         blocks = self._store.blocks()
         for block, content in zip(blocks, self._contents(blocks), strict=True):
-            if zlib.crc32(content) != block.crc:
-                damaged.append(block)
             found = []
-            for line in _split(content):
+            for _, line in self._sifted(block, content).lines:
                 try:
                     event = decoder.decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError):
@@ -153,6 +157,13 @@ class LogReader:
         """Within it, everything that is asked is of one moment."""
         with self._store.snapshot():
             yield
+
+    def _sifted(self, block: Block, content: bytes) -> Sifted:
+        if intact(block, content):
+            return Sifted(list(enumerate(split(content), block.first_row)), [])
+        sifted = sift(block, content)
+        self.damaged += [damage for damage in sifted.damage if damage not in self.damaged]
+        return sifted
 
     def _last_block(self) -> Block:
         return self._store.last_block(self._store.active_segment()[0])

@@ -1,25 +1,23 @@
 """What one SQLite transaction of the log records together: bytes committed, their checksum, each producer's seq."""
 
-import errno
 import os
 import sqlite3
 import time
 import uuid
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
+from driftline.eventlog import seal
+from driftline.eventlog.sqlite_errors import REMEDY, translated
 
 FILE_NAME = "log.sqlite"
 BLOCK_BYTES = 1 << 20
 """A block that has reached this is followed by a new one; it is what a checksum covers and where a seek lands."""
-
-_ROOM_BYTES = 64 << 10
-"""With less than this on the disk, SQLite cannot open a file: its shared memory alone takes half of it."""
 
 _SCHEMA_VERSION = 1
 _SCHEMA = f"""
@@ -108,7 +106,7 @@ class LogStore:
 
     Raises:
         LogNotFoundError: It is not there, and was not to be made.
-        LogDamagedError: It is not such a file, or of a newer version of Driftline.
+        LogDamagedError: It is not such a file, or of a newer version of Driftline, or not what was written into it.
     """
 
     def __init__(self, path: Path, *, create: bool = False, at_rest: bool = False) -> None:
@@ -118,7 +116,7 @@ class LogStore:
         mode = "rwc" if create else "rw"
         if at_rest and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
             mode = "ro&immutable=1"
-        with _translated(path):
+        with translated(path):
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}",
                 uri=True,
@@ -150,6 +148,19 @@ class LogStore:
             raise self._nothing()
         elif version != _SCHEMA_VERSION:
             raise LogDamagedError(f"{self.path} has schema version {version}; this Driftline reads {_SCHEMA_VERSION}")
+        self._check()
+
+    def _check(self) -> None:
+        """Makes sure, at each opening, that the file is what was written into it; costs about 2 us a row."""
+        self._connection.execute("BEGIN")
+        try:
+            (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            sealed = found == "ok" and seal.holds(self._connection)
+        finally:
+            self._connection.execute("ROLLBACK")
+        if not sealed:
+            what = "its rows are not those that were written" if found == "ok" else " ".join(found.split())
+            raise LogDamagedError(f"{self.path} is damaged ({what}); {REMEDY}")
 
     def _nothing(self) -> LogNotFoundError:
         return LogNotFoundError(f"there is no log in {self.path.parent}; nothing has been committed there yet")
@@ -161,13 +172,14 @@ class LogStore:
                 self._connection.execute(statement)
             self._connection.execute("INSERT INTO identity VALUES (?, 0)", (uuid.uuid4().hex,))
             self._connection.execute("INSERT INTO segments VALUES (1, ?)", (time.time(),))
+            seal.renew(self._connection)
 
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
 
     def _rows(self, query: str, *values: str | int) -> list[tuple[str | int | float, ...]]:
-        with _translated(self.path):
+        with translated(self.path):
             return self._connection.execute(query, values).fetchall()
 
     # -- what is recorded
@@ -231,7 +243,7 @@ class LogStore:
 
     def as_bytes(self) -> bytes:
         """Returns the file as it would be with all that is committed in it."""
-        with _translated(self.path):
+        with translated(self.path):
             return self._connection.serialize()
 
     # -- recording
@@ -242,12 +254,25 @@ class LogStore:
         Raises:
             LogUnavailableError: It may or may not have been recorded; what is recorded must be read again.
         """
-        with _translated(self.path), self._transaction():
-            execute, many = self._connection.execute, self._connection.executemany
-            execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?)", commit.block)
-            many("INSERT OR REPLACE INTO producers VALUES (?, ?)", commit.committed.items())
-            many("INSERT INTO gaps VALUES (?, ?, ?)", commit.gaps)
-            many("INSERT OR IGNORE INTO tombstones VALUES (?, ?)", commit.tombstones)
+        with translated(self.path), self._transaction():
+            key = (commit.block.segment, commit.block.start)
+            change = self._put("blocks", "segment = ? AND start = ?", [(key, commit.block)])
+            change += self._put("producers", "producer = ?", [(row[:1], row) for row in commit.committed.items()])
+            change += self._put("gaps", "FALSE", [((), gap) for gap in commit.gaps])
+            change += self._put("tombstones", "producer = ? AND seq = ?", [(it, it) for it in commit.tombstones])
+            seal.follow(self._connection, change)
+
+    def _put(self, table: str, where: str, rows: Iterable[tuple[Sequence[object], Sequence[object]]]) -> int:
+        """Puts each row in the place of the one with its key; returns what the seal has to follow."""
+        removed: list[seal.Row] = []
+        added: list[seal.Row] = []
+        columns = seal.TABLES[table]
+        marks = ",".join("?" * len(columns.split(",")))
+        for key, row in rows:
+            removed += self._connection.execute(f"SELECT {columns} FROM {table} WHERE {where}", key)  # noqa: S608
+            self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
+            added.append(tuple(row))
+        return seal.difference(table, removed, added)
 
     def sync_record(self) -> None:
         """Makes what can be read now survive a power cut, before anything is deleted on the strength of it.
@@ -259,7 +284,7 @@ class LogStore:
             LogUnavailableError: The disk refuses.
         """
         self.log_id()  # the first read, which recovers what is in the write-ahead log
-        with _translated(self.path), suppress(FileNotFoundError):
+        with translated(self.path), suppress(FileNotFoundError):
             fd = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(fd)
@@ -277,8 +302,10 @@ class LogStore:
         Raises:
             LogUnavailableError: As :meth:`commit`.
         """
-        with _translated(self.path), self._transaction():
+        with translated(self.path), self._transaction():
+            seal.renew(self._connection)
             self._connection.execute("UPDATE identity SET openings = openings + 1")
+            self._connection.execute("UPDATE seal SET openings = openings + 1")
 
     def start_segment(self, number: int, created_at: float) -> None:
         """Records that a new segment is appended to from now on; its file must exist durably.
@@ -286,18 +313,45 @@ class LogStore:
         Raises:
             LogUnavailableError: As :meth:`commit`.
         """
-        with _translated(self.path), self._transaction():
-            self._connection.execute("INSERT INTO segments VALUES (?, ?)", (number, created_at))
+        with translated(self.path), self._transaction():
+            seal.follow(self._connection, self._put("segments", "number = ?", [((number,), (number, created_at))]))
 
     def add_predecessor(self, log_id: str) -> None:
         """Records that this log replaces another, so that outboxes which obeyed that one obey this."""
-        with _translated(self.path), self._transaction():
-            self._connection.execute("INSERT OR IGNORE INTO predecessors VALUES (?)", (log_id,))
+        with translated(self.path), self._transaction():
+            seal.follow(self._connection, self._put("predecessors", "log_id = ?", [((log_id,), (log_id,))]))
+
+    def fill(
+        self,
+        segments: Sequence[tuple[int, float]],
+        blocks: Iterable[Block],
+        committed: Mapping[str, int],
+        gaps: Iterable[Gap],
+        predecessors: Iterable[str],
+    ) -> None:
+        """Records, in a store that was just made, what a log was found to hold, and that it replaces other logs.
+
+        Raises:
+            LogUnavailableError: As :meth:`commit`; the store is to be thrown away.
+        """
+        with translated(self.path), self._transaction():
+            self._connection.execute("DELETE FROM segments")
+            for table, rows in (
+                ("segments", segments),
+                ("blocks", blocks),
+                ("producers", committed.items()),
+                ("gaps", gaps),
+                ("predecessors", ((log_id,) for log_id in predecessors)),
+            ):
+                marks = ",".join("?" * len(seal.TABLES[table].split(",")))
+                self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+            self._connection.execute("DELETE FROM seal")
+            seal.renew(self._connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Within it, everything that is asked is of one moment."""
-        with _translated(self.path):
+        with translated(self.path):
             self._connection.execute("BEGIN")
         try:
             yield
@@ -314,23 +368,3 @@ class LogStore:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Lets no sqlite3 error out: a full or failing disk is unavailable, anything that cannot pass is damage."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise LogUnavailableError(f"{path}: {_no_space(path) or error}") from error
-    except sqlite3.Error as error:
-        raise LogDamagedError(f"{path}: {error}") from error
-
-
-def _no_space(path: Path) -> str:
-    """What SQLite leaves unsaid where a disk is full: it calls that a disk I/O error when it opens a file."""
-    try:
-        disk = os.statvfs(path.parent)
-    except OSError:
-        return ""
-    return os.strerror(errno.ENOSPC) if disk.f_bavail * disk.f_frsize < _ROOM_BYTES else ""

@@ -12,6 +12,7 @@ TOMBSTONE = b""
 """Stands for an event that cannot be read; no event is empty."""
 
 _MARKS = 512
+_WINDOW_BYTES = 64 << 10
 
 
 class Chunk(NamedTuple):
@@ -153,11 +154,13 @@ class OutboxReader:
         buffer = self._pread(self._offset, max(len(buffer), needed(buffer, 0)))
         if decode(buffer, 0) is not None:
             return buffer
-        rest = self._rest()
-        good = find_next(rest, 1)
-        if good is None:
-            return b""
-        rest = self._rest()  # what lies before a whole record is settled now, so look once more
+        window = max(len(buffer), _WINDOW_BYTES)
+        # Not all that is left at once: with many damaged records in it, a segment would be read once for each.
+        while find_next(rest := self._pread(self._offset, window), 1) is None:
+            if len(rest) < window:
+                return b""
+            window *= 4
+        rest = self._pread(self._offset, window)  # what lies before a whole record is settled now, so look once more
         if decode(rest, 0) is not None:
             return rest
         good = find_next(rest, 1)

@@ -25,8 +25,8 @@ class Rows(Protocol):
     def rows(self) -> int:
         """How many there are now."""
 
-    def lines(self, start_row: int = 0, stop_row: int | None = None) -> Iterator[bytes]:
-        """Yields these rows. Raises LogDamagedError when they cannot be had."""
+    def numbered(self, start_row: int = 0, stop_row: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yields these rows, each with its number, without damaged ones. Raises LogDamagedError if it cannot go on."""
 
 
 class _Head(msgspec.Struct):
@@ -123,7 +123,7 @@ def _last(rows: Rows, count: int, start: int, stop: int, progress: Progress) -> 
 
 def _predictions(rows: Rows, start: int, stop: int, progress: Progress) -> Iterator[_Found]:
     decoder = msgspec.json.Decoder(_Head)
-    for row, line in enumerate(rows.lines(start, stop), start):
+    for row, line in rows.numbered(start, stop):
         if row % PROGRESS_ROWS == 0:
             progress(row - start, stop - start)
         head = _decoded(decoder, row, line)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from driftline.errors import LogNotFoundError
 from driftline.eventlog.reader import LogReader
-from driftline.eventlog.store import Block, Gap
+from driftline.eventlog.store import Gap
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
 
@@ -23,7 +23,7 @@ class Ledger:
         accepted: Events that got a seq: appended to an outbox here, or known to the log.
         logged: Different events that stand in the log.
         in_flight: Events that an outbox holds and the log has not committed yet.
-        quarantined: Events that were damaged in their outbox; their bytes are set aside there.
+        quarantined: Events that were damaged on disk, in their outbox or in the log, and are set aside there.
         missing: What is left: events that are nowhere. 0, or the promise is broken.
         duplicated: Lines of the log whose event stands in it before.
         gaps: Stretches of events that the log had to go on without; they are among the missing.
@@ -95,30 +95,32 @@ class _Held(NamedTuple):
 
 
 def _settle(log: LogReader, held: Mapping[str, _Held], final: Counter[str], progress: Progress | None) -> Ledger:
-    damaged: list[Block] = []
     with log.snapshot():
         committed, gaps, quarantined = log.committed(), log.gaps(), len(log.tombstones())
-        logged, duplicated = _count(log, damaged, progress)
+        logged, duplicated = _count(log, progress)
     accepted = sum((final | Counter(committed)).values())
     in_flight = sum(here.beyond(committed.get(producer, 0)) for producer, here in held.items())
+    elsewhere = accepted - logged - in_flight
+    # An event whose line is damaged may have come again, after the record of the log was rebuilt: that is no loss.
+    quarantined = min(quarantined + sum(damage.lines for damage in log.damaged), max(0, elsewhere))
     return Ledger(
         accepted=accepted,
         logged=logged,
         in_flight=in_flight,
         quarantined=quarantined,
-        missing=accepted - logged - in_flight - quarantined,
+        missing=elsewhere - quarantined,
         duplicated=duplicated,
         gaps=tuple(gaps),
-        damaged=tuple(f"{block.segment:08d}:{block.start}-{block.start + block.length}" for block in damaged),
+        damaged=tuple(map(str, log.damaged)),
     )
 
 
-def _count(log: LogReader, damaged: list[Block], progress: Progress | None) -> tuple[int, int]:
+def _count(log: LogReader, progress: Progress | None) -> tuple[int, int]:
     """Counts lines by whom they are from: the events of one producer stand in the order of their seqs."""
     logged = duplicated = done = 0
     total = log.size_bytes
     following: dict[str, int] = {}
-    for size, lines in log.identities(damaged):
+    for size, lines in log.identities():
         for producer, seq in lines:
             if seq < following.get(producer, 0):
                 duplicated += 1

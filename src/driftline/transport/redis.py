@@ -264,6 +264,11 @@ class Acknowledgements:
             return await self._redis.hlen(self._key) >= producers
 
 
+def live_logs(announced: Mapping[bytes, bytes], now_ms: int) -> frozenset[str]:
+    """Returns the logs that are live, of what is in ``prediction_events:logs``."""
+    return frozenset(log for log, info in _decode_logs(announced, now_ms) if info.live)
+
+
 def _decode_announcement(announced: bytes | None) -> Announcement | None:
     try:
         return msgspec.json.decode(announced or b"", type=Announcement)

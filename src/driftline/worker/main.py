@@ -13,6 +13,7 @@ from driftline.outbox.root import OutboxRoot
 from driftline.probes import HealthServer
 from driftline.worker.embedded import EmbeddedReceiver
 from driftline.worker.scribe import Scribe
+from driftline.worker.scrub import scrub
 
 log = structlog.get_logger()
 
@@ -81,7 +82,7 @@ async def run_worker(
         scribe.source_away("the broker is away: not reached yet")
     receiver = make_receiver(outbox_root, broker_url, broker_timeout_s)
     health = None if metrics_port is None else HealthServer(metrics_host, metrics_port, lambda: scribe.reason)
-    task = asyncio.create_task(_work(scribe, receiver))
+    task = asyncio.create_task(_work(scribe, receiver, log_dir))
     try:
         await _first(task, stopping)
         if not task.done():
@@ -98,11 +99,14 @@ async def run_worker(
     log.info("worker.stopped")
 
 
-async def _work(scribe: Scribe, receiver: Receiver) -> None:
+async def _work(scribe: Scribe, receiver: Receiver, log_dir: Path) -> None:
     await scribe.open()
+    scrubbing = asyncio.create_task(scrub(log_dir), name="scrub")
     try:
         await receiver.run(scribe)
     finally:
+        scrubbing.cancel()
+        await asyncio.gather(scrubbing, return_exceptions=True)
         await scribe.close()
 
 

@@ -1,0 +1,149 @@
+"""Reads the whole log, and sets aside what is not what was committed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import structlog
+
+from driftline.eventlog.damage import Damage, intact, set_aside, sift
+from driftline.eventlog.store import FILE_NAME, Block, LogStore
+from driftline.eventlog.writer import segment_path
+
+log = structlog.get_logger()
+
+Progress = Callable[[int, int], None]
+
+
+class Found(NamedTuple):
+    """What was found in one block.
+
+    Attributes:
+        block: The block.
+        damage: Stretches that are not what was committed.
+        problem: Why it could not be read whole; empty if it could.
+        set_aside: Files that were written to quarantine.
+    """
+
+    block: Block
+    damage: list[Damage]
+    problem: str
+    set_aside: list[Path]
+
+
+@dataclass
+class Verification:
+    """What a log was found to be.
+
+    Attributes:
+        log: The log's id.
+        lines: Committed lines, damaged or not.
+        bytes: Committed bytes.
+        damaged: Stretches that are not what was committed.
+        problems: Segments that are missing, shorter than what was committed to them, or cannot be read.
+        set_aside: Files that this verification has written to quarantine.
+    """
+
+    log: str
+    lines: int = 0
+    bytes: int = 0
+    damaged: list[Damage] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    set_aside: list[Path] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether the log is, to the byte, what was committed."""
+        return not (self.damaged or self.problems)
+
+    @property
+    def damaged_lines(self) -> int:
+        """Lines that are lost to damage."""
+        return sum(damage.lines for damage in self.damaged)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns it as what JSON knows."""
+        return {
+            "log": self.log,
+            "lines": self.lines,
+            "bytes": self.bytes,
+            "damaged_lines": self.damaged_lines,
+            "damaged": [str(damage) for damage in self.damaged],
+            "problems": self.problems,
+            "set_aside": [str(path) for path in self.set_aside],
+            "sound": self.sound,
+        }
+
+
+def verify_log(log_dir: Path, progress: Progress = lambda _done, _total: None) -> Verification:
+    """Returns what the log is found to be; damaged lines are copied to quarantine, the segments stay as they are.
+
+    It may be written meanwhile: what is looked at is what was committed at the beginning. Memory is constant.
+
+    Args:
+        log_dir: The directory of the log.
+        progress: Is told, again and again, how many bytes of how many have been read.
+
+    Raises:
+        LogNotFoundError: There is no log in it.
+        LogDamagedError: Its record of what is committed is damaged itself.
+    """
+    log_id, blocks = committed_blocks(log_dir)
+    verification = Verification(log_id)
+    total = sum(block.length for block in blocks)
+    for block, damage, problem, set_aside_now in check_blocks(log_dir, blocks):
+        verification.lines += block.lines
+        verification.bytes += block.length
+        verification.damaged += damage
+        verification.set_aside += set_aside_now
+        if problem and problem not in verification.problems:
+            verification.problems.append(problem)
+        progress(verification.bytes, total)
+    return verification
+
+
+def committed_blocks(log_dir: Path) -> tuple[str, list[Block]]:
+    """Returns the log's id, and what is committed in it now.
+
+    Raises:
+        LogNotFoundError: There is no log in it.
+        LogDamagedError: Its record is damaged.
+    """
+    store = LogStore(log_dir / FILE_NAME, at_rest=True)
+    try:
+        return store.log_id(), store.blocks()
+    finally:
+        store.close()
+
+
+def check_blocks(log_dir: Path, blocks: list[Block]) -> Iterator[Found]:
+    """Yields what is found in each block, whose damaged lines have been set aside by then."""
+    for block in blocks:
+        path = segment_path(log_dir, block.segment)
+        try:
+            with path.open("rb") as segment:
+                segment.seek(block.start)
+                content = segment.read(block.length)
+        except OSError as error:
+            yield Found(block, [], f"{path} cannot be read: {error.strerror}", [])
+            continue
+        if len(content) < block.length:
+            yield Found(block, [], f"{path} is shorter than what was committed to it", [])
+            continue
+        damage = [] if intact(block, content) else sift(block, content).damage
+        yield Found(block, damage, "", [*_set_aside(log_dir, block, content, damage)])
+
+
+def _set_aside(log_dir: Path, block: Block, content: bytes, damage: list[Damage]) -> Iterator[Path]:
+    for stretch in damage:
+        begin = stretch.start - block.start
+        where = {"segment": stretch.segment, "start": stretch.start, "bytes": stretch.length, "lines": stretch.lines}
+        try:
+            path = set_aside(log_dir, stretch, content[begin : begin + stretch.length])
+        except OSError as error:
+            log.error("log.damaged", **where, quarantined=False, error=error.strerror)
+            continue
+        if path is not None:
+            log.error("log.damaged", **where, quarantined=True)
+            yield path

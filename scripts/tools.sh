@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees to it that the programs are there which the tests start: a Redis, a browser, curl, openssl, Prometheus.
+# Sees to it that the programs are there which the tests start: a Redis, a browser, curl, openssl, Prometheus, Spin.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/apt.sh
@@ -38,3 +38,7 @@ has chromium chromium-browser google-chrome || want chromium
 has curl || want curl
 has openssl || want openssl
 has promtool || want prometheus
+# Spin turns the formal specification into a C program that searches it.
+has spin || want spin
+has gcc || want gcc
+echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || want libc6-dev

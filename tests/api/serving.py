@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from driftline.telemetry import configure_logging, use_multiprocess_metrics
@@ -33,6 +34,8 @@ def main() -> int:
             **spec["config"],
         }
     )
+    if config.model is not None:
+        config = replace(config, model=Path(config.model))
     return serve(config, "127.0.0.1", spec["port"], spec["processes"])
 
 

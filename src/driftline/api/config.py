@@ -20,6 +20,7 @@ class ApiConfig:
         max_body_bytes: Longer bodies are refused.
         model: Directory of the model package; None is the seed's.
         broker_timeout_s: Longest wait for one answer of the broker.
+        max_in_flight: How many requests one process works on at once.
         flush_s: How long a stopping process waits for its events to be committed; what is left is taken up by others.
         log_format: For :func:`driftline.telemetry.configure_logging`, in processes that do not inherit it.
     """
@@ -34,5 +35,6 @@ class ApiConfig:
     max_body_bytes: int
     model: Path | None
     broker_timeout_s: float
+    max_in_flight: int = 32
     flush_s: float = 2.0
     log_format: Literal["auto", "pretty", "json"] = "auto"

@@ -75,6 +75,7 @@ def run(settings: "Settings", parent: int | None) -> int:
         outbox_max_bytes=settings.outbox_max_bytes,
         outbox_segment_max_bytes=settings.outbox_segment_max_bytes,
         max_body_bytes=settings.max_body_bytes,
+        max_in_flight=settings.max_in_flight,
         model=settings.model,
         log_format=settings.log_format,
     )

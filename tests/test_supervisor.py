@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from driftline.supervisor import LINE_MAX_BYTES, Child, Supervisor, Timing
+from driftline.supervisor import LINE_MAX_BYTES, Child, Supervisor, Timing, is_hung_up
 from tests.waiting import eventually, wait_until
 
 FAST = Timing(backoff_first_s=0.02, backoff_max_s=0.1, settled_after_s=5.0, grace_s=5.0)
@@ -271,3 +271,34 @@ def test_signals_that_ask_for_an_end_are_heeded(
 def test_ctrl_c_in_a_terminal_reaches_only_the_supervisor(supervisor_process: "subprocess.Popen[str]") -> None:
     pid = int(first_line(supervisor_process))
     assert os.getsid(pid) != os.getsid(supervisor_process.pid)
+
+
+ALONE = """
+import asyncio, os, sys
+from driftline.supervisor import Child, Supervisor
+child = Child("child", (sys.executable, "-c", "import time; time.sleep(60)"), os.environ)
+asyncio.run(Supervisor([child], lambda name, text: None).run())
+"""
+
+
+def test_it_stops_when_its_terminal_is_closed_though_no_signal_reaches_it() -> None:
+    ours, theirs = os.openpty()
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", ALONE], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    try:
+        wait_until(lambda: Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text())
+        os.close(ours)
+        assert supervisor.wait(20) == 0
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+
+
+def test_pipes_and_files_are_no_terminal_that_could_be_gone(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with (tmp_path / "file").open("wb") as file:
+        assert not is_hung_up([write, file.fileno(), 10_000])
+    os.close(write)

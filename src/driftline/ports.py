@@ -16,22 +16,41 @@ class Address(NamedTuple):
 def claim(host: str, port: int) -> Address:
     """Returns where a server could listen at this moment: IPv4 if the host has it, and for port 0 one that is free.
 
-    To be asked before a server starts whose sockets share a port with whoever else asks to (``SO_REUSEPORT``, as
-    Granian's do): two such servers would each get some of the requests, without a word.
-
     Raises:
         PortError: The port is taken or not ours to take, or the host is no address of this machine.
+    """
+    with bind(host, port) as listener:
+        address = listener.getsockname()
+        return Address(str(address[0]), int(address[1]))
+
+
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Returns a TCP socket with an address, that does not listen yet: IPv4 if the host has it.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on; 0 for one that is free.
+        shared: Whether other sockets that say so, too, may have the same address.
+
+    Raises:
+        PortError: As :func:`claim`.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         # localhost may be ::1 first, which is not what people type who type 127.0.0.1
         family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
-        with socket.socket(family, kind, protocol) as listener:
+        listener = socket.socket(family, kind, protocol)
+        try:
             # As servers do: connections of a server just stopped, in TIME_WAIT, are no hindrance.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
-            return Address(str(address[0]), int(listener.getsockname()[1]))
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         raise PortError(
             f"cannot listen on {host} port {port}: {error.strerror}; --port and --host choose others"
         ) from error
+    return listener

@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         default=None, description="Folder of the model package; none for the one that comes along."
     )
     max_body_bytes: Bytes = Field(default=ByteSize(1 * MiB), description="Largest request body that is read.")
+    max_in_flight: int = Field(
+        default=32,
+        ge=1,
+        description="Requests one process works on at once; others wait a moment, or get 503 if it does not end.",
+    )
     outbox_sync: Literal["os", "always"] = Field(
         default="os", description="What a 200 waits for: os survives kill -9, always survives a power cut too."
     )

@@ -7,10 +7,12 @@ is killed with -9 and cannot stop anybody any more.
 
 import asyncio
 import os
+import select
 import signal
+import stat
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -36,12 +38,14 @@ class Timing:
         backoff_max_s: The longest such wait.
         settled_after_s: A child that lived this long has settled: its next failure starts from the first backoff.
         grace_s: What a child has to end after SIGTERM, before SIGKILL.
+        terminal_poll_s: Time between two looks whether the terminal is still there.
     """
 
     backoff_first_s: float = 0.2
     backoff_max_s: float = 10.0
     settled_after_s: float = 10.0
     grace_s: float = 20.0
+    terminal_poll_s: float = 0.5
 
 
 class Supervisor:
@@ -85,10 +89,12 @@ class Supervisor:
             async with asyncio.TaskGroup() as tasks:
                 for run in self._runs:
                     run.task = tasks.create_task(self._keep_running(run))
-                beside = tasks.create_task(_as_coroutine(meanwhile)) if meanwhile else None
+                beside = [tasks.create_task(self._watch_terminal())]
+                if meanwhile:
+                    beside.append(tasks.create_task(_as_coroutine(meanwhile)))
                 await self._stopping.wait()
-                if beside:
-                    beside.cancel()
+                for task in beside:
+                    task.cancel()
                 await self._stop_in_order()
         finally:
             for run in self._runs:
@@ -108,6 +114,12 @@ class Supervisor:
         again = self._stopping.is_set()
         self._say("killed" if again else f"stopping ({number.name}); once more to kill at once")
         self.stop()
+
+    async def _watch_terminal(self) -> None:
+        """Stops when the terminal is gone: its SIGHUP only reaches the leader of the session, which may be make."""
+        while not is_hung_up():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(self._timing.terminal_poll_s)
+        self._stopping.set()
 
     async def _keep_running(self, run: "_Run") -> None:
         backoff_s = self._timing.backoff_first_s
@@ -254,6 +266,18 @@ def follow_parent(parent: int, grace_s: float = 20.0, poll_s: float = 0.25) -> N
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="follow-parent", daemon=True).start()
+
+
+def is_hung_up(descriptors: Iterable[int] = (0, 1, 2)) -> bool:
+    """Returns whether the terminal that this process talks to is gone; False if it never had one."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        with suppress(OSError):
+            os.fstat(descriptor)
+            poll.register(descriptor, 0)
+    return any(
+        events & select.POLLHUP and stat.S_ISCHR(os.fstat(descriptor).st_mode) for descriptor, events in poll.poll(0)
+    )
 
 
 def _reason(code: int) -> str:

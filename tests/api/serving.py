@@ -18,7 +18,7 @@ def main() -> int:
     from driftline.api.tls import Tls
     from driftline.ports import Address
 
-    paths = {name: Path(spec["config"].pop(name)) for name in ("keys",) if name in spec["config"]}
+    paths = {name: Path(spec["config"].pop(name)) for name in ("keys", "model") if name in spec["config"]}
     if "metrics" in spec["config"]:
         spec["config"]["metrics"] = Address(*spec["config"]["metrics"])
     tls = Tls(*map(Path, spec["tls"])) if spec["tls"] else None

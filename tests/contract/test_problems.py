@@ -29,7 +29,7 @@ STATUSES = {
     415: {"unsupported_media_type"},
     429: {"rate_limited"},
     500: {"internal_error"},
-    503: {"not_ready", "outbox_full", "outbox_unavailable"},
+    503: {"not_ready", "outbox_full", "outbox_unavailable", "overloaded"},
 }
 
 

@@ -79,7 +79,7 @@ def _routes(service: Service, config: ApiConfig) -> list[Route]:
         if service.predict is None:
             return respond(refuse(InputError("not_ready", "The server is starting.")))
         try:
-            body = await read_body(request, config.max_body_bytes)
+            body = await read_body(request, config.max_body_bytes, service.reading)
         except InputError as error:
             return respond(refuse(error))
         return respond(await service.predict(read_headers(request), body))

@@ -20,8 +20,13 @@ def read_headers(request: Request) -> dict[str, str]:
     return headers
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, max_bytes: int, reading: set[asyncio.Timeout]) -> bytes:
     """Returns the body; one that is too long is not read to its end.
+
+    Args:
+        request: The request.
+        max_bytes: Longer ones are refused.
+        reading: Where the timeout is to be found meanwhile, by who wants to end the wait.
 
     Raises:
         InputError: It is longer than ``max_bytes``, broke off, or did not arrive in time.
@@ -31,8 +36,10 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         raise too_large(max_bytes)
     chunks: list[bytes] = []
     length = 0
+    timeout: asyncio.Timeout | None = None
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(BODY_TIMEOUT_S) as timeout:
+            reading.add(timeout)
             async for chunk in request.stream():
                 chunks.append(chunk)
                 length += len(chunk)
@@ -41,5 +48,8 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     except ClientDisconnect as error:  # the client may still be listening: its framing may be what is wrong
         raise InputError("incomplete_body", "The body broke off before its announced end.") from error
     except TimeoutError as error:
-        raise InputError("body_timeout", f"The body did not arrive within {BODY_TIMEOUT_S:.0f} seconds.") from error
+        raise InputError("body_timeout", "The body did not arrive in time.") from error
+    finally:
+        if timeout is not None:
+            reading.discard(timeout)
     return b"".join(chunks)

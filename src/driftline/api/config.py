@@ -22,6 +22,7 @@ class ApiConfig:
         max_body_bytes: Longer bodies are refused.
         model: Directory of the model package; None is the seed's.
         broker_timeout_s: Longest wait for one answer of the broker.
+        max_in_flight: How many requests one process works on at once.
         flush_s: How long a stopping process waits for its events to be committed; what is left is taken up by others.
         keys: The file with the API keys that are asked for; None asks for none.
         rates: The file in which the processes share how often each key has asked; None if there is one process only.
@@ -40,6 +41,7 @@ class ApiConfig:
     max_body_bytes: int
     model: Path | None
     broker_timeout_s: float
+    max_in_flight: int = 32
     flush_s: float = 2.0
     keys: Path | None = None
     rates: Path | None = None

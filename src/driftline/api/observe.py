@@ -15,6 +15,7 @@ from driftline.contract.problems import Answer, problem
 log = structlog.get_logger()
 
 PREDICT = "/predict"
+CLOSE = (b"connection", b"close")
 
 
 class Observed:
@@ -23,7 +24,7 @@ class Observed:
     Args:
         app: What answers.
         routes: The paths that get a label of their own.
-        service: Is told how many requests are in flight.
+        service: Is told how many requests are in flight, and tells when clients are to go.
     """
 
     def __init__(self, app: ASGIApp, routes: Collection[str], service: Service) -> None:
@@ -44,9 +45,11 @@ class Observed:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *safe_headers(scope["path"])]
+                if self._service.parting:
+                    message["headers"].append(CLOSE)
             await send(message)
 
-        started = perf_counter()
+        started = scope.get("arrived") or perf_counter()  # it may have stood in line
         self._service.in_flight += 1
         try:
             await self._app(scope, receive, send_observed)

@@ -1,7 +1,9 @@
 """Serving the application with Granian: one process that watches, and those that answer."""
 
 import asyncio
+import gc
 import os
+import resource
 import signal
 from dataclasses import replace
 from functools import partial
@@ -9,16 +11,19 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from fastapi import FastAPI
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from starlette.types import ASGIApp
 
+from driftline.api.admission import Admission, Gate
 from driftline.api.app import create_app
 from driftline.api.config import ApiConfig
+from driftline.api.handover import Handover
 from driftline.api.keys import read_keys
 from driftline.api.metrics import forget_dead_processes
+from driftline.api.observe import PREDICT
+from driftline.api.processes import Processes
 from driftline.api.rates import make_rates
 from driftline.api.service import Service, make_sender
 from driftline.api.tls import Tls, check_tls
@@ -26,7 +31,7 @@ from driftline.errors import KeysError, PortError
 from driftline.outbox.root import OutboxRoot
 from driftline.ports import Address, claim
 from driftline.scoring import load_package, seed_package
-from driftline.supervisor import follow_parent
+from driftline.supervisor import follow_parent, is_hung_up
 from driftline.telemetry import GRANIAN_LOGGING, METRICS_VARIABLE, configure_logging
 
 log = structlog.get_logger()
@@ -34,11 +39,18 @@ log = structlog.get_logger()
 HEADERS_MAX_BYTES: Final = 64 * 1024
 HEADERS_TIMEOUT_S: Final = 10
 DRAIN_S: Final = 1.0
+HANDSHAKES_S: Final = 0.2
 KILL_AFTER_S: Final = 8
+CONNECTIONS_MAX: Final = 16_000
+FILES_SPARE: Final = 200
+GC_THRESHOLDS: Final = (20_000, 20, 20)
+ALWAYS: Final = ("/health", "/health/live", "/health/ready", "/metrics")
 
 
 def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | None = None) -> int:
     """Serves until SIGTERM or SIGINT and returns the exit code: 0, or 1 if the processes die as soon as they start.
+
+    SIGHUP replaces the processes one by one.
 
     Args:
         config: What the processes are told.
@@ -65,10 +77,12 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         config = replace(config, rates=prepare_keys(config.keys))
     if config.metrics is not None:
         claim_metrics(config.metrics)
-    address = claim(host, port).host
-    server = Granian(
-        "driftline",
-        address=address,
+    handover = Handover(host, port, processes)
+    connections = min(CONNECTIONS_MAX, raise_open_files() - FILES_SPARE)
+    server = Processes(
+        handover,
+        is_hung_up,
+        address=handover.listener.getsockname()[0],
         port=port,
         interface=Interfaces.ASGI,
         workers=processes,
@@ -81,14 +95,25 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         ssl_key=tls and tls.key,
         ssl_protocol_min=SSLProtocols.tls12,
         websockets=False,
+        backpressure=connections,
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_AFTER_S,
         log_level=LogLevels.warning,
         log_dictconfig=GRANIAN_LOGGING,
     )
-    log.info("api.listening", host=host, port=port, processes=processes, tls=tls is not None, keys=bool(config.keys))
+    log.info(
+        "api.listening",
+        host=host,
+        port=port,
+        processes=processes,
+        connections_max=connections,
+        tls=tls is not None,
+        keys=config.keys is not None,
+    )
+    # A forked process begins with its parent's handlers, which would swallow a signal that comes before Granian's own.
+    os.register_at_fork(after_in_child=reset_signals)
     try:
-        server.serve(target_loader=partial(load_app, config, os.getpid()), wrap_loader=False)
+        server.serve(target_loader=partial(load_app, config, os.getpid(), handover), wrap_loader=False)
     except SystemExit as stop:
         # Ctrl-C reaches the processes too, and one that ends before it is told to counts as crashed.
         return 0 if server.interrupt_signal else int(stop.code or 0)
@@ -123,38 +148,73 @@ def claim_metrics(address: Address) -> None:
         ) from error
 
 
-def load_app(config: ApiConfig, parent: int) -> FastAPI:
+def raise_open_files() -> int:
+    """Returns how many files this process and its children may open from now on: as many as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_SPARE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        log.warning("api.few_open_files", limit=soft, wanted=wanted)
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+def reset_signals() -> None:
+    """Lets signals end this process, but for SIGHUP, of which the parent decides what it means."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def load_app(config: ApiConfig, parent: int, handover: Handover) -> ASGIApp:
     """Returns the application; called in each new process.
 
     Args:
         config: What the process is told.
         parent: The process that watches: when it dies, this one stops.
+        handover: See there.
     """
-    # A forked process begins with its parent's handlers, which would swallow a signal that comes before Granian's own.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+    reset_signals()  # where processes are not forked
     configure_logging(config.log_format)
     follow_parent(parent)
     forget_dead_processes()
-    return create_app(config, when_started=stop_in_two_steps)
+
+    def when_started(service: Service) -> None:
+        stop_in_steps(service, handover)
+        gc.collect()
+        gc.set_threshold(*GC_THRESHOLDS)
+        gc.freeze()  # looking through all that was loaded, and stays, would take tens of milliseconds each time
+        handover.say_serving()
+
+    app = create_app(config, when_started=when_started)
+    return Admission(app, Gate(config.max_in_flight), ALWAYS, PREDICT)
 
 
-def stop_in_two_steps(service: Service) -> None:
-    """Makes SIGTERM say "not ready" first, and stop the server only when no request is in flight.
+def stop_in_steps(service: Service, handover: Handover) -> None:
+    """Makes SIGTERM let clients go one by one before the server stops, which closes what connections are left.
 
-    Granian's own handler, the same for SIGTERM and SIGINT, closes the listening socket at once, so that no load
-    balancer could be told. It stays in place for SIGINT, which is what ends the first step.
+    Granian's own handler, the same for SIGTERM and SIGINT, does that at once, whoever is about to send a request. It
+    stays in place for SIGINT, which is what ends the last step.
     """
     loop = asyncio.get_running_loop()
     draining: list[asyncio.Task[None]] = []
 
     async def drain() -> None:
-        await service.drain(DRAIN_S)
+        await service.drain(handover.open_connections, DRAIN_S)
+        if handover.ending:
+            handover.let_nobody_in()
+            await asyncio.sleep(HANDSHAKES_S)  # who is half-way in may come in and be answered
         signal.raise_signal(signal.SIGINT)
 
     def on_sigterm() -> None:
-        service.stop_soon()
-        if not draining:
-            draining.append(loop.create_task(drain(), name="drain"))
+        if draining:
+            return
+        service.part_with_clients()
+        if handover.ending:
+            service.stop_soon()  # but taking connections: a load balancer wants to be told
+        else:
+            handover.take_no_more()
+        draining.append(loop.create_task(drain(), name="drain"))
 
     loop.add_signal_handler(signal.SIGTERM, on_sigterm)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
@@ -21,7 +21,7 @@ from driftline.transport.sender import Sender
 
 log = structlog.get_logger()
 
-_DRAIN_POLL_S: Final = 0.02
+_DRAIN_POLL_S: Final = 0.05
 
 
 def make_sender(config: ApiConfig) -> Sender:
@@ -47,11 +47,15 @@ class Service:
 
     Attributes:
         in_flight: Requests that have come and are not answered yet; kept by the middleware.
+        parting: Whether each answer is to be the last on its connection.
+        reading: The timeouts of bodies that are on their way.
         predict: Decides ``/predict``; None before the start.
     """
 
     def __init__(self, config: ApiConfig, schema: ModelSchema, model: Model) -> None:
         self.in_flight = 0
+        self.parting = False
+        self.reading: set[asyncio.Timeout] = set()
         self.predict: Predictor | None = None
         self._config = config
         self._schema = schema
@@ -102,11 +106,25 @@ class Service:
         """Makes the service not ready; requests that come all the same are answered."""
         self._phase = "stopping"
 
-    async def drain(self, at_most_s: float) -> None:
-        """Returns when no request is in flight, or the time is up."""
+    def part_with_clients(self) -> None:
+        """Makes each answer the last on its connection, so that its client goes elsewhere with the next request."""
+        self.parting = True
+
+    async def drain(self, count_connections: Callable[[], int], at_most_s: float) -> None:
+        """Returns when no client is connected any more, or the time is up.
+
+        A body that was on its way all that time is given up.
+
+        Args:
+            count_connections: Returns how many are.
+            at_most_s: A client that sends nothing for so long is not going to learn that it better went.
+        """
         deadline = time.monotonic() + at_most_s
-        while self.in_flight and time.monotonic() < deadline:  # noqa: ASYNC110 - an event would cost each request
+        slow = set(self.reading)
+        while (self.in_flight or count_connections()) and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(_DRAIN_POLL_S)
+        for timeout in slow & self.reading:
+            timeout.reschedule(asyncio.get_running_loop().time())
 
     @property
     def serves_unlogged(self) -> bool:

@@ -78,6 +78,7 @@ def run(settings: "Settings", parent: int | None) -> int:
         outbox_full_policy=settings.outbox_full_policy,
         outbox_segment_max_bytes=settings.outbox_segment_max_bytes,
         max_body_bytes=settings.max_body_bytes,
+        max_in_flight=settings.max_in_flight,
         model=settings.model,
         log_format=settings.log_format,
         keys=keys,

@@ -55,6 +55,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "rate_limited": Problem(429, "The API key has used up its rate", retry_after_s=1),
         "internal_error": Problem(500, "The server failed"),
         "not_ready": Problem(503, "The server is not ready", retry_after_s=1),
+        "overloaded": Problem(503, "More requests come than can be answered", retry_after_s=1),
         "outbox_full": Problem(503, "Predictions cannot be kept: the outbox is full", retry_after_s=5),
         "outbox_unavailable": Problem(503, "Predictions cannot be kept: the outbox cannot be written", retry_after_s=1),
     }

@@ -1,0 +1,222 @@
+"""Which requests are worked on when more come than can be: the newest first, and each of the others gets a 503.
+
+A process has one processor. Working on everything at once makes all requests late; refusing the surplus the moment it
+comes makes the process busy with refusing, for that costs a third of an answer. So up to ``max_in_flight`` requests are
+worked on and others stand in line: for a burst, in order and with patience. When the line does not get empty, it is no
+burst. Then whoever has waited for more than a moment is given up, and the newest is next, whose client surely still
+waits; and those given up are told so at a bounded pace. Until then they cost nothing, and their clients, who wait for
+the answer, do not come again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection
+from contextlib import suppress
+from time import perf_counter
+from typing import Final, NamedTuple
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from driftline.api.docs import safe_headers
+from driftline.api.metrics import REFUSED, REQUESTS
+from driftline.api.observe import PREDICT
+from driftline.contract.problems import problem
+
+BURST_S: Final = 0.1
+MOMENT_S: Final = 0.01
+BODY_S: Final = 0.05
+REFUSALS_PER_ANSWER: Final = 1 / 24
+REFUSALS_PER_S: Final = 25
+REFUSALS_AT_ONCE: Final = 50
+HELD_S: Final = 10.0
+TICK_S: Final = 0.01
+
+_REFUSAL: Final = problem("overloaded", "More requests come than can be answered. Nothing was predicted or kept.")
+_START: Final[Message] = {
+    "type": "http.response.start",
+    "status": _REFUSAL.status,
+    "headers": [
+        *((name.encode(), value.encode()) for name, value in _REFUSAL.headers),
+        *safe_headers(PREDICT),
+        (b"content-length", str(len(_REFUSAL.body)).encode()),
+    ],
+}
+_BODY: Final[Message] = {"type": "http.response.body", "body": _REFUSAL.body}
+
+
+class Ticket:
+    """One request that was let in; it does not count while its client takes its time over the body."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self) -> None:
+        self.counts = True
+
+
+class Gate:
+    """Lets requests in, has them wait, or gives them up.
+
+    Args:
+        max_in_flight: How many requests are worked on at once.
+    """
+
+    def __init__(self, max_in_flight: int) -> None:
+        self._max = max_in_flight
+        self._in_flight = 0
+        self._reading: dict[Ticket, float] = {}
+        self._line: deque[_Waiting] = deque()
+        self._line_since = 0.0
+        self._given_up: deque[_Waiting] = deque()
+        self._refusable = 1.0
+        self._ticked = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def enter(self) -> Ticket | None:
+        """Returns a ticket when the request may be worked on at once."""
+        if self._in_flight >= self._max:
+            self._overlook_slow_bodies(perf_counter())
+            if self._in_flight >= self._max:
+                return None
+        self._in_flight += 1
+        return Ticket()
+
+    async def wait(self) -> Ticket | None:
+        """Returns a ticket when it is the request's turn, or None when it is to be refused."""
+        now = perf_counter()
+        if not self._line:
+            self._line_since = now
+        waiting = _Waiting(now, asyncio.get_running_loop().create_future())
+        self._line.append(waiting)
+        if self._timer is None:
+            self._ticked = now
+            self._tick_later()
+        try:
+            return await waiting.ticket
+        except asyncio.CancelledError:
+            if waiting.ticket.done() and not waiting.ticket.cancelled() and (ticket := waiting.ticket.result()):
+                self.leave(ticket)
+            raise
+
+    def leave(self, ticket: Ticket) -> None:
+        """Says that the request is answered."""
+        self._reading.pop(ticket, None)
+        if ticket.counts:
+            self._in_flight -= 1
+            self._refusable += REFUSALS_PER_ANSWER
+            if self._line:
+                self._admit(perf_counter())
+
+    def body_begins(self, ticket: Ticket) -> None:
+        """Says that the request waits for its body; may be said again."""
+        if ticket.counts:
+            self._reading.setdefault(ticket, perf_counter())
+
+    def body_ends(self, ticket: Ticket) -> None:
+        """Says that the request has all of its body, and counts again."""
+        self._reading.pop(ticket, None)
+        if not ticket.counts:
+            ticket.counts = True
+            self._in_flight += 1
+
+    def _overlook_slow_bodies(self, now: float) -> None:
+        while self._reading:
+            ticket, since = next(iter(self._reading.items()))
+            if now - since < BODY_S:
+                return
+            del self._reading[ticket]
+            ticket.counts = False
+            self._in_flight -= 1
+
+    def _admit(self, now: float) -> None:
+        lasts = now - self._line_since >= BURST_S
+        self._give_up_late(now - (MOMENT_S if lasts else BURST_S))
+        while lasts and len(self._line) > self._max // 2 + 1:
+            self._given_up.append(self._line.popleft())
+        while self._line and self._in_flight < self._max:
+            waiting = self._line.pop() if lasts else self._line.popleft()
+            if not waiting.ticket.done():
+                self._in_flight += 1
+                waiting.ticket.set_result(Ticket())
+
+    def _give_up_late(self, before: float) -> None:
+        while self._line and self._line[0].since < before:
+            self._given_up.append(self._line.popleft())
+
+    def _tick_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        now = perf_counter()
+        self._overlook_slow_bodies(now)
+        self._admit(now)
+        self._refusable = min(self._refusable + REFUSALS_PER_S * (now - self._ticked), REFUSALS_AT_ONCE)
+        self._ticked = now
+        while self._given_up and (self._refusable >= 1 or now - self._given_up[0].since >= HELD_S):
+            waiting = self._given_up.popleft()
+            if not waiting.ticket.done():
+                self._refusable = max(0.0, self._refusable - 1)
+                waiting.ticket.set_result(None)
+        if self._line or self._given_up:
+            self._tick_later()
+        else:
+            self._timer = None
+
+
+class _Waiting(NamedTuple):
+    since: float
+    ticket: asyncio.Future[Ticket | None]
+
+
+class Admission:
+    """ASGI middleware with a gate.
+
+    Args:
+        app: What answers.
+        gate: Decides.
+        always: Paths that are answered whatever the load.
+        counted: The path whose refusals are counted.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate, always: Collection[str], counted: str) -> None:
+        self._app = app
+        self._gate = gate
+        self._always = frozenset(always)
+        self._counted = counted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Has a request answered, or refuses it."""
+        if scope["type"] != "http" or scope["path"] in self._always:
+            await self._app(scope, receive, send)
+            return
+        gate = self._gate
+        ticket = gate.enter()
+        if ticket is None:
+            scope["arrived"] = perf_counter()
+            ticket = await gate.wait()
+        if ticket is None:
+            await self._refuse(scope, receive, send)
+            return
+
+        async def receive_and_tell() -> Message:
+            gate.body_begins(ticket)
+            message = await receive()
+            if not message.get("more_body"):
+                gate.body_ends(ticket)
+            return message
+
+        try:
+            await self._app(scope, receive_and_tell, send)
+        finally:
+            gate.leave(ticket)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == self._counted:
+            REFUSED["overloaded"].inc()
+            REQUESTS.labels(self._counted, str(_REFUSAL.status)).inc()
+        # The server closes a connection on which it has to answer before it has read the request to its end.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BODY_S):
+                if (await receive()).get("more_body"):
+                    await receive()
+        await send(_START)
+        await send(_BODY)

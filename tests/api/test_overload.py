@@ -1,0 +1,189 @@
+"""More requests than can be answered: who waits, who is let in, who is refused, and that others do not notice."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from driftline.api.admission import BURST_S, Gate, Ticket
+from tests.api.api_process import EXAMPLE, code_of, status_of
+from tests.api.conftest import StartApi
+from tests.api.traffic import AGAIN, HEAD, Traffic
+from tests.waiting import eventually, wait_until
+
+
+def gated(max_in_flight: int, script: Callable[[Gate], Awaitable[None]]) -> None:
+    async def run() -> None:
+        await asyncio.wait_for(script(Gate(max_in_flight)), 20)
+
+    asyncio.run(run())
+
+
+def enter(gate: Gate) -> Ticket:
+    ticket = gate.enter()
+    assert ticket is not None
+    return ticket
+
+
+def test_up_to_the_limit_nobody_waits_and_what_leaves_makes_room() -> None:
+    async def script(gate: Gate) -> None:
+        tickets = [enter(gate) for _ in range(3)]
+        assert gate.enter() is None
+        gate.leave(tickets[0])
+        assert gate.enter() is not None
+        assert gate.enter() is None
+
+    gated(3, script)
+
+
+def test_a_burst_waits_in_order_and_nobody_of_it_is_refused() -> None:
+    async def script(gate: Gate) -> None:
+        first = enter(gate)
+        order: list[int] = []
+
+        async def ask(number: int) -> None:
+            ticket = await gate.wait()
+            assert ticket is not None
+            order.append(number)
+            gate.leave(ticket)
+
+        waiting = [asyncio.create_task(ask(number)) for number in range(50)]
+        await asyncio.sleep(0)
+        gate.leave(first)
+        await asyncio.gather(*waiting)
+        assert order == list(range(50))
+
+    gated(1, script)
+
+
+def test_when_the_line_lasts_the_newest_goes_first_and_the_others_are_refused() -> None:
+    async def script(gate: Gate) -> None:
+        working = enter(gate)
+        early = [asyncio.create_task(gate.wait()) for _ in range(20)]
+        await asyncio.sleep(BURST_S / 2)
+        keeps_it_long = asyncio.create_task(gate.wait())
+        await asyncio.sleep(BURST_S * 0.6)
+        newest = asyncio.create_task(gate.wait())
+        await asyncio.sleep(0)
+        gate.leave(working)
+        assert await newest is not None
+        assert await keeps_it_long is None
+        assert await asyncio.gather(*early) == [None] * 20
+
+    gated(1, script)
+
+
+def test_a_line_in_front_of_work_that_never_ends_is_refused_all_the_same() -> None:
+    async def script(gate: Gate) -> None:
+        enter(gate)
+        assert await gate.wait() is None
+
+    gated(1, script)
+
+
+def test_who_waits_for_a_body_makes_room_until_it_is_there() -> None:
+    async def script(gate: Gate) -> None:
+        slow = enter(gate)
+        gate.body_begins(slow)
+        await eventually(lambda: (ticket := gate.enter()) is not None and ticket)
+        gate.body_ends(slow)
+        gate.leave(slow)
+        assert gate.enter() is None, "the other one is still there"
+
+    gated(1, script)
+
+
+def test_one_that_is_cancelled_in_the_line_takes_no_place() -> None:
+    async def script(gate: Gate) -> None:
+        working = enter(gate)
+        gone = asyncio.create_task(gate.wait())
+        stays = asyncio.create_task(gate.wait())
+        await asyncio.sleep(0)
+        gone.cancel()
+        gate.leave(working)
+        ticket = await stays
+        assert ticket is not None
+        gate.leave(ticket)
+        assert gate.enter() is not None
+
+    gated(1, script)
+
+
+def test_under_overload_some_are_answered_the_rest_gets_a_503_and_health_answers(start_api: StartApi) -> None:
+    api = start_api(max_in_flight=1)
+    with Traffic(api.port, keep_alive=True, clients=48) as traffic:
+        wait_until(lambda: traffic.answers.count(503) >= 20 and traffic.answers.count(200) >= 200, within_s=30)
+        for path in ("/health", "/health/live", "/metrics"):
+            assert api.client.get(path).status_code == 200
+        refused = wait_until(lambda: [answer for _ in range(5) if (answer := api.predict()).status_code == 503], 30)[0]
+    assert refused.json()["code"] == "overloaded"
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert int(refused.headers["retry-after"]) > 0
+    assert traffic.failures == []
+    assert [api.predict().status_code for _ in range(20)] == [200] * 20, "it is over as soon as it is over"
+    refusals = api.metrics()['driftline_events_refused_total{reason="overloaded"}']
+    assert refusals >= traffic.answers.count(503) + 1
+    assert api.metrics()['driftline_requests_total{route="/predict",status="503"}'] == refusals
+
+
+def test_bodies_that_drip_take_no_place_from_others(start_api: StartApi) -> None:
+    api = start_api(max_in_flight=4)
+    stop = threading.Event()
+    connections = [socket.create_connection(("127.0.0.1", api.port), timeout=10) for _ in range(50)]
+
+    def drip() -> None:
+        for byte in EXAMPLE[:-1]:
+            for connection in connections:
+                with suppress(OSError):  # one that was refused in the crush of the beginning
+                    connection.sendall(bytes([byte]))
+            if stop.wait(0.05):
+                return
+
+    for connection in connections:
+        connection.sendall(HEAD + b"\r\n")
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    wait_until(lambda: api.predict().status_code == 200)
+    assert [api.predict().status_code for _ in range(200)] == [200] * 200
+    stop.set()
+    dripping.join()
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("begun", [b"", HEAD[:20], HEAD + b"\r\n" + EXAMPLE[:5]])
+def test_hundreds_of_silent_connections_do_not_keep_others_out(start_api: StartApi, begun: bytes) -> None:
+    api = start_api(max_in_flight=4)
+    silent = [socket.create_connection(("127.0.0.1", api.port), timeout=10) for _ in range(400)]
+    for connection in silent:
+        connection.sendall(begun)
+    wait_until(lambda: status_of(api.send_raw(AGAIN)) == 200)
+    for _ in range(20):
+        assert status_of(api.send_raw(AGAIN)) == 200
+    for connection in silent:
+        connection.shutdown(socket.SHUT_WR)  # half-closed, and still to be read from
+    assert status_of(api.send_raw(AGAIN)) == 200
+    for connection in silent:
+        connection.close()
+
+
+def test_headers_without_end_are_cut_off_and_others_are_served(start_api: StartApi) -> None:
+    api = start_api()
+    for _ in range(20):
+        response = api.send_raw(b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000)
+        assert status_of(response) in {0, 431}
+    assert api.predict().status_code == 200
+
+
+def test_a_body_that_does_not_come_is_answered_when_the_server_stops(start_api: StartApi) -> None:
+    api = start_api()
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as slow:
+        slow.sendall(HEAD + b"\r\n" + EXAMPLE[:5])
+        assert api.answers()
+        assert api.stop() == 0
+        response = slow.recv(65536)
+    assert (status_of(response), code_of(response)) == (408, "body_timeout")
+    assert "Killing" not in api.log()

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from driftline.durable import sync_content
+from driftline.eventlog import seal
 from driftline.eventlog.store import Commit, LogStore
 from driftline.eventlog.writer import LogWriter
 from driftline.outbox.outbox import Outbox
@@ -96,7 +97,10 @@ def _does_not_cut(recover: Callable[[LogWriter, LogStore], None]) -> Callable[[L
 
 
 def _takes_what_it_has(batches: Iterable[Batch], committed: Mapping[str, int]) -> Intake:
-    return decide(batches, {**committed, **{batch.producer: batch.first_seq for batch in batches}})
+    came, again = list(batches), dict(committed)
+    for batch in came:
+        again[batch.producer] = min(batch.first_seq, again.get(batch.producer, 0))
+    return decide(came, again)
 
 
 def _takes_what_comes_early(batches: Iterable[Batch], committed: Mapping[str, int]) -> Intake:
@@ -118,6 +122,17 @@ def _in_two_transactions(commit: Callable[[LogStore, Commit], None]) -> Callable
     return committed
 
 
+def _seals_afterwards(commit: Callable[[LogStore, Commit], None]) -> Callable[[LogStore, Commit], None]:
+    def committed(store: LogStore, what: Commit) -> None:
+        changes: list[int] = []
+        with patch.object(seal, "follow", lambda _, change: changes.append(change)):
+            commit(store, what)
+        with store._transaction():
+            seal.follow(store._connection, sum(changes))
+
+    return committed
+
+
 _KILLS = ("crash_api", "crash_worker", "start_api")
 _POWER = ("cut_power_of_api", "cut_power_of_worker")
 _BROKER = ("lose", "duplicate", "reorder", "delay", "deliver", "trim", "flush")
@@ -133,7 +148,9 @@ ABLATIONS = (
         sync="always",
     ),
     Ablation("lock-outbox", {"driftline.outbox.orphans.lock_directory": _locks_nothing}, ("start_api", *_BROKER)),
-    Ablation("record-closed", {"driftline.outbox.segments.OutboxRoot.record_closed": _nothing}, (*_OPERATOR, *_KILLS)),
+    Ablation(
+        "record-closed", {"driftline.outbox.segments.OutboxRoot.record_closed": _nothing}, (*_OPERATOR, "kill_all")
+    ),
     Ablation(
         "believe-latest",
         {"driftline.transport.lane.Lane.acknowledge": _believes_the_highest(Lane.acknowledge)},
@@ -148,6 +165,9 @@ ABLATIONS = (
     Ablation("sync-before-commit", {"driftline.eventlog.writer.sync_content": _nothing}, _POWER),
     Ablation(
         "one-transaction", {"driftline.eventlog.store.LogStore.commit": _in_two_transactions(LogStore.commit)}, _KILLS
+    ),
+    Ablation(
+        "seal-in-transaction", {"driftline.eventlog.store.LogStore.commit": _seals_afterwards(LogStore.commit)}, _KILLS
     ),
     Ablation(
         "cut-on-start",

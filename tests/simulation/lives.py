@@ -91,7 +91,7 @@ def begin_worker(setting: Setting, process: Process, loop: VirtualLoop, outbox_d
     async def main() -> None:
         writer = LogWriter(log_dir, segment_max_bytes=setting.log_segment_max_bytes)
         receivers.append(make_receiver(outbox_dir, setting.url, _BROKER_TIMEOUT_S))
-        await _work(Scribe(writer), receivers[0])
+        await _work(Scribe(writer), receivers[0], log_dir)
 
     def stop() -> None:
         for receiver in receivers:

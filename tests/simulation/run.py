@@ -1,7 +1,7 @@
 """Plays many schedules of the simulation, and says what was met in them.
 
-python -m tests.simulation.run --seeds 20000
-python -m tests.simulation.run --seeds 2000 --first-seed 1000000 --processes 2
+python -m tests.simulation.run --seeds 20000 --processes 2
+python -m tests.simulation.run --seeds 2000 --first-seed 1000000
 """
 
 import argparse

@@ -34,6 +34,9 @@ POWER = ("cut_power_of_api", "cut_power_of_worker")
 OPERATOR = ("back_up_log", "restore_log")
 
 _NOT_TRACED = frozenset(("event", "error", "log_dir", "outboxes", "seconds"))
+_NEVER_LOGGED = frozenset(("relay.failed", "stream.failed", "log.damaged", "log.incomplete", "log.record_damaged"))
+"""What the code says when it meets what it should not: an error unforeseen, or damage, of which there is none here."""
+
 _WAITS_S = (0.0, 0.005, 0.02, 0.1, 0.5)
 
 
@@ -209,12 +212,12 @@ def world_of(setting: Setting, trace: list[str] | None = None) -> Iterator[World
 
 @contextmanager
 def _listening(world: World) -> Iterator[None]:
-    """Takes what the code logs into the trace; what it calls unforeseen is a violation."""
+    """Takes what the code logs into the trace; some of it tells of a violation."""
     before = structlog.get_config()
 
     def listen(logger: object, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        if event["event"] in {"relay.failed", "stream.failed"}:
-            world.blame(Violation(Harm.FAILED, f"{event['event']}: {sys.exc_info()[1]!r}"))
+        if event["event"] in _NEVER_LOGGED:
+            world.blame(Violation(Harm.FAILED, f"{event['event']}: {sys.exc_info()[1] or event.get('error')!r}"))
         fields = " ".join(f"{key}={event[key]}" for key in event if key not in _NOT_TRACED)
         world.note(f"    {event['event']} {fields}")
         raise structlog.DropEvent

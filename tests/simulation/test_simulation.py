@@ -14,7 +14,8 @@ from tests.simulation.replay import shrink
 from tests.simulation.schedule import Action, Schedule, draw, play
 
 CHUNKS = 10
-SEEDS_IN_CHUNK = 100
+SEEDS_IN_CHUNK = 50
+"""More are played by ``python -m tests.simulation.run --seeds 20000 --processes 2``."""
 BUDGET = 80
 """Without a rule, the promise must break within so many seeds."""
 

@@ -259,6 +259,8 @@ def _refuse(flaw: str, torn: Callable[[], object] | None) -> None:
     if torn is not None:
         torn()
     if flaw == "commit":
-        raise sqlite3.OperationalError("disk I/O error")
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
     number = errno.EIO if flaw.startswith("sync") or flaw == "cut" else errno.ENOSPC
     raise OSError(number, os.strerror(number))

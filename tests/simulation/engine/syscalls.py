@@ -228,24 +228,26 @@ class SystemCalls:
         """``os.listdir``, in an order that is the same each time."""
         return sorted(REAL.listdir(path)) if self._disk.inside(path) is not None else list(REAL.listdir(path))
 
-    def io_open(self, path: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
-        """``io.open``: a file that is made is written through ``os.write``."""
-        name = self._disk.inside(path)
-        if name is None or mode != "xb":
-            return REAL.io_open(path, mode, *more, **named)
-        return io.BufferedWriter(_NewFile(self, name))
+    def io_open(self, file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
+        """``io.open``, and through it ``os.fdopen``: what is open for writing is written through ``os.write``."""
+        if mode == "wb" and isinstance(file, int) and self._disk.opened(file) is not None:
+            return io.BufferedWriter(_Written(self, file))
+        here = self._disk.opened(file) if isinstance(file, int) else self._disk.inside(file)
+        past = here is not None and CURRENT.get() is not None and not set(mode) <= set("rbt")
+        assert not past, f"{file} would be written past the simulated disk"
+        return REAL.io_open(file, mode, *more, **named)
 
 
-class _NewFile(io.RawIOBase):
-    """A new file, below its buffer.
+class _Written(io.RawIOBase):
+    """A file that is being written, below its buffer.
 
     The garbage collector may close it, long after its process is dead: then nothing is done, in nobody's name.
     """
 
-    def __init__(self, calls: SystemCalls, path: str) -> None:
+    def __init__(self, calls: SystemCalls, fd: int) -> None:
         self._calls = calls
         self._process = CURRENT.get()
-        self._fd = calls.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._fd = fd
 
     def writable(self) -> bool:
         return True

@@ -34,8 +34,12 @@ class Violation(Exception):  # noqa: N818 - it is what is looked for
     """The promise is broken."""
 
     def __init__(self, harm: Harm, what: str) -> None:
-        super().__init__(f"{harm.name}, {harm.value}: {what}")
+        super().__init__(harm, what)  # as they were given: it travels between processes
         self.harm = harm
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.harm.name}, {self.harm.value}: {self.what}"
 
 
 class _Line(msgspec.Struct):

@@ -4,10 +4,12 @@ Their types and plain functions are imported as ``from tests.redis_server import
 ``from tests.waiting import eventually, wait_until``.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.redis_server import AppendOnly, NoTlsError, RedisServer, StartRedis
@@ -23,6 +25,17 @@ def pytest_configure(config: pytest.Config) -> None:
         "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
     )
     settings.load_profile("shared-machine")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command that runs within a test sets up the logging of the whole process; the next test has its own."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    structlog.reset_defaults()
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -268,8 +268,11 @@ def follow_parent(parent: int, grace_s: float = 20.0, poll_s: float = 0.25) -> N
     threading.Thread(target=watch, name="follow-parent", daemon=True).start()
 
 
-def is_hung_up(descriptors: Iterable[int] = (0, 1, 2)) -> bool:
-    """Returns whether the terminal that this process talks to is gone; False if it never had one."""
+def is_hung_up(descriptors: Iterable[int] = (1, 2)) -> bool:
+    """Returns whether the terminal that this process talks to is gone; False if it never had one.
+
+    What it would read from does not count: who sends the output elsewhere means it to outlive the terminal.
+    """
     poll = select.poll()
     for descriptor in descriptors:
         with suppress(OSError):

@@ -1,6 +1,7 @@
 """A server that asks for keys: whom it lets in, how often, and what it says to the others."""
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from driftline.api.guard import credential
+from driftline.api.guard import READ_AGAIN_S, KeyRing, credential
 from driftline.api.keys import add_key, revoke_key
 from driftline.api.server import claim_metrics
 from driftline.contract.openapi import document
@@ -201,3 +202,34 @@ def test_a_start_with_keys_that_cannot_be_read_fails_before_any_process_is_start
 ) -> None:
     with pytest.raises(AssertionError, match=KeysError.__name__):
         start_api(keys=tmp_path / "none.toml")
+
+
+def test_a_file_that_could_not_be_read_is_read_again_though_it_has_not_changed(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    old = add_key(path, "old")
+    ring = KeyRing(path)
+    assert ring.find(old.encode(), 0.0)
+    new = add_key(path, "new")
+    revoke_key(path, "old")
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))  # as where too many connections are open
+    try:
+        assert ring.find(old.encode(), READ_AGAIN_S)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert ring.find(new.encode(), 2 * READ_AGAIN_S)
+    assert not ring.find(old.encode(), 2 * READ_AGAIN_S)
+
+
+def test_the_file_stays_its_owners_whoever_draws_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    add_key(path, "first")
+    if os.geteuid() == 0:
+        os.chown(path, 10001, 10002)
+    before = path.stat()
+    add_key(path, "second")
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (
+        before.st_uid,
+        before.st_gid,
+        0o600,
+    )

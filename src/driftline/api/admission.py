@@ -151,7 +151,8 @@ class Gate:
         self._admit(now)
         self._refusable = min(self._refusable + REFUSALS_PER_S * (now - self._ticked), REFUSALS_AT_ONCE)
         self._ticked = now
-        while self._given_up and (self._refusable >= 1 or now - self._given_up[0].since >= HELD_S):
+        idle = not (self._in_flight or self._line)
+        while self._given_up and (idle or self._refusable >= 1 or now - self._given_up[0].since >= HELD_S):
             waiting = self._given_up.popleft()
             if not waiting.ticket.done():
                 self._refusable = max(0.0, self._refusable - 1)

@@ -47,7 +47,8 @@ class KeyRing:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._keys: dict[bytes, Key] = {}
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
+        self._refused = ""
         self._look_at = -math.inf
 
     def find(self, token: bytes, now: float) -> Key | None:
@@ -60,17 +61,19 @@ class KeyRing:
     def _look(self) -> None:
         try:
             status = self._path.stat()
-            seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+            seen: tuple[int, ...] = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         except OSError:
-            seen = (0, 0, 0)
+            seen = ()
         if seen == self._seen:
             return
-        self._seen = seen
         try:
             self._keys = by_id(read_keys(self._path).values())
-        except KeysError as error:
-            log.error("keys.refused", error=error.message, kept=len(self._keys))
+        except KeysError as error:  # it is read again until it can be, for that may not change the file
+            if error.message != self._refused:
+                log.error("keys.refused", error=error.message, kept=len(self._keys))
+            self._refused = error.message
         else:
+            self._seen, self._refused = seen, ""
             log.info("keys.read", keys=len(self._keys))
 
 

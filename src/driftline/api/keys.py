@@ -198,7 +198,10 @@ def _parsed(entry: object) -> Key:
 
 
 def _write(path: Path, keys: Iterable[Key]) -> None:
+    owner = (path if path.exists() else path.parent).stat()
     write_durably(path, "\n".join([_HEAD, *map(_toml, keys)]).encode(), mode=_PRIVATE)
+    if os.geteuid() == 0:  # the server, which may be another user's, is to be able to read it
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _toml(key: Key) -> str:

@@ -39,12 +39,15 @@ def check_disks(at: Installation) -> Iterator[Finding]:
     for name, folder in there.items():
         if name == next(iter(there)) or devices[name] != devices[next(iter(there))]:
             yield from _kind(name, folder)
-            yield _sync_speed(name, folder, at.outbox_sync)
+            if not _is_read_only(folder):
+                yield _sync_speed(name, folder, at.outbox_sync)
 
 
 def _owner(folder: Path) -> Finding:
     status = folder.stat()
     where = str(folder.absolute())
+    if _is_read_only(folder):
+        return Finding("data folder", "ok", f"{where} is read-only here, of user {status.st_uid}")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         text = f"{where} may not be written by user {os.geteuid()}; it belongs to {status.st_uid}"
         return Finding("data folder", "problem", text, f"run as that user, or: chown -R {os.geteuid()} {where}")
@@ -56,6 +59,11 @@ def _owner(folder: Path) -> Finding:
         text = f"{where} may be written by everybody on this machine"
         return Finding("data folder", "warning", text, f"chmod o-w {where}")
     return Finding("data folder", "ok", f"{where}, of user {status.st_uid}")
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether nobody could write there, as on the file system of a container."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _wanted_bytes(name: str, at: Installation) -> int:

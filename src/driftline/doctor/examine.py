@@ -10,6 +10,7 @@ from driftline.doctor.finding import Finding, Installation
 from driftline.doctor.machine import check_machine
 from driftline.doctor.outboxes import check_outboxes
 from driftline.errors import DriftlineError, LogNotFoundError
+from driftline.eventlog.store import FILE_NAME
 from driftline.telemetry import redact
 from driftline.transport.ledger import Progress, take_ledger
 
@@ -49,7 +50,7 @@ def _looked_at(name: str, check: Callable[[Installation], Iterator[Finding]], at
 
 
 def _ledger(at: Installation, progress: Progress | None) -> Iterator[Finding]:
-    if at.broker_url is not None and not at.log_dir.exists():
+    if at.broker_url is not None and not (at.log_dir / FILE_NAME).exists():
         yield Finding("ledger", "ok", "not taken: the log is on another machine")
         return
     try:

@@ -67,7 +67,10 @@ def difference(table: str, removed: Iterable[Row], added: Iterable[Row]) -> int:
 
 def follow(connection: sqlite3.Connection, change: int) -> None:
     """Has the seal follow a change, within the same transaction."""
-    digest = int(connection.execute("SELECT digest FROM seal").fetchone()[0], 16)
+    try:
+        digest = int(connection.execute("SELECT digest FROM seal").fetchone()[0], 16)
+    except (TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError("the checksum of its rows is damaged") from error
     connection.execute("UPDATE seal SET digest = ?", (f"{(digest + change) % _MODULUS:016x}",))
 
 

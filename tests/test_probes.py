@@ -4,12 +4,14 @@ import http.client
 import json
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from driftline.errors import PortError
 from driftline.probes import HealthServer
+from tests.waiting import wait_until
 
 READY = ["/health", "/health/ready"]
 
@@ -135,6 +137,7 @@ def test_a_client_that_resets_its_connection_leaves_no_traceback(
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         client.close()
     assert ask(server, "GET", "/health")[0] == 200
+    wait_until(lambda: not [thread for thread in threading.enumerate() if "process_request" in thread.name])
     assert "Traceback" not in capfd.readouterr().err
 
 

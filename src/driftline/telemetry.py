@@ -116,9 +116,30 @@ def metrics_payload() -> tuple[bytes, str]:
 
     registry = prometheus.REGISTRY
     if METRICS_VARIABLE in os.environ:
+        _forget_dead_processes()
         registry = prometheus.CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library leaves it untyped
     return prometheus.generate_latest(registry), prometheus.CONTENT_TYPE_LATEST
+
+
+def _forget_dead_processes() -> None:
+    """Removes the gauges of processes that have died, which would be added up with the living ones for ever."""
+    from prometheus_client import multiprocess  # noqa: PLC0415
+
+    for path in Path(os.environ[METRICS_VARIABLE]).glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        if not _is_alive(pid):
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _renderers(*, pretty: bool) -> "list[Processor]":

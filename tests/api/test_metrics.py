@@ -91,8 +91,6 @@ def test_the_gauges_of_dead_processes_are_not_added_up(tmp_path: Path) -> None:
 import os, sys
 from prometheus_client import Gauge
 Gauge("g", "d", multiprocess_mode="livesum").set(int(sys.argv[1]))
-from driftline.api.metrics import forget_dead_processes
-forget_dead_processes()
 from driftline.telemetry import metrics_payload
 print(metrics_payload()[0].decode())
 """

@@ -1,20 +1,17 @@
 """What the API counts. Labels are closed sets: the routes there are, HTTP statuses, the codes of refusals."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
-from prometheus_client import Counter, Histogram, multiprocess
+from prometheus_client import Counter, Histogram
 
 from driftline.contract.metrics import REFUSED as EVENTS_REFUSED
 from driftline.contract.problems import PREDICT_CODES
 from driftline.errors import PortError
 from driftline.ports import Address
 from driftline.probes import HealthServer
-from driftline.telemetry import METRICS_VARIABLE
 
 OTHER_ROUTE: Final = "other"
 TAKE_OVER_S: Final = 0.5
@@ -32,15 +29,6 @@ UNLOGGED_EVENTS: Final = Counter(
 # Made at once, so that a counter that is missing means a name that is wrong and not "none yet".
 REFUSED: Final = {code: EVENTS_REFUSED.labels(code) for code in PREDICT_CODES}
 UNLOGGED: Final = {code: UNLOGGED_EVENTS.labels(code) for code in ("outbox_full", "outbox_unavailable")}
-
-
-def forget_dead_processes() -> None:
-    """Removes the gauges of processes that have died, which would be added up with the living ones for ever."""
-    directory = os.environ.get(METRICS_VARIABLE)
-    for path in Path(directory).glob("gauge_live*_*.db") if directory else ():
-        pid = int(path.stem.rpartition("_")[2])
-        if not _is_alive(pid):
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 
 @asynccontextmanager
@@ -71,13 +59,3 @@ async def _serve_metrics(address: Address) -> None:
         await asyncio.Event().wait()
     finally:
         server.close()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -14,7 +14,6 @@ from granian._granian import SocketHolder
 from granian.server.mp import MPServer
 
 from driftline.api.handover import BACKLOG, Handover
-from driftline.api.metrics import forget_dead_processes
 
 log = structlog.get_logger()
 
@@ -71,17 +70,9 @@ class Processes(MPServer):
                 return
             old: Any = self.wrks[idx]
             if not old.is_alive():
-                self._forget(old)
                 super()._respawn_workers([idx], spawn_target, target_loader)
             elif not self._replace(idx, old, spawn_target, target_loader):
                 return
-            forget_dead_processes()
-
-    def _forget(self, old: Any) -> None:
-        """Takes back the alarm that a process gave by dying, where it is being replaced anyway."""
-        old.interrupt_by_parent = True
-        while old.idx in self.interrupt_children:
-            self.interrupt_children.remove(old.idx)
 
     def _replace(self, idx: int, old: Any, spawn_target: Any, target_loader: Any) -> bool:
         new: Any = self._spawn_worker(idx=idx, target=spawn_target, callback_loader=target_loader)
@@ -98,7 +89,6 @@ class Processes(MPServer):
                 log.error("api.not_replaced", exit_code=new.inner.exitcode)
                 return False
             time.sleep(_POLL_S)
-        self._forget(old)
         new.interrupt_by_parent = False
         self.wrks[idx] = new
         old.terminate()

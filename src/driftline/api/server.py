@@ -21,7 +21,6 @@ from driftline.api.app import create_app
 from driftline.api.config import ApiConfig
 from driftline.api.handover import Handover
 from driftline.api.keys import read_keys
-from driftline.api.metrics import forget_dead_processes
 from driftline.api.observe import PREDICT
 from driftline.api.processes import Processes
 from driftline.api.rates import make_rates
@@ -178,7 +177,6 @@ def load_app(config: ApiConfig, parent: int, handover: Handover) -> ASGIApp:
     reset_signals()  # where processes are not forked
     configure_logging(config.log_format)
     follow_parent(parent)
-    forget_dead_processes()
 
     def when_started(service: Service) -> None:
         stop_in_steps(service, handover)

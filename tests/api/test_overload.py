@@ -3,12 +3,13 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
 
-from driftline.api.admission import BURST_S, Gate, Ticket
+from driftline.api.admission import BURST_S, HELD_S, Gate, Ticket
 from tests.api.api_process import EXAMPLE, code_of, status_of
 from tests.api.conftest import StartApi
 from tests.api.traffic import AGAIN, HEAD, Traffic
@@ -187,3 +188,20 @@ def test_a_body_that_does_not_come_is_answered_when_the_server_stops(start_api: 
         response = slow.recv(65536)
     assert (status_of(response), code_of(response)) == (408, "body_timeout")
     assert "Killing" not in api.log()
+
+
+def test_who_waited_in_vain_is_told_at_once_when_nobody_is_being_answered_any_more() -> None:
+    async def seconds_until_all_are_told() -> float:
+        gate = Gate(1)
+        ticket = gate.enter()
+        assert ticket is not None
+        waiting = [asyncio.create_task(gate.wait()) for _ in range(400)]
+        await asyncio.sleep(2 * BURST_S)  # a stall, long enough for all of them to be given up
+        began = time.monotonic()
+        gate.leave(ticket)
+        for told in asyncio.as_completed(waiting):
+            if (admitted := await told) is not None:
+                gate.leave(admitted)
+        return time.monotonic() - began
+
+    assert asyncio.run(seconds_until_all_are_told()) < HELD_S / 4

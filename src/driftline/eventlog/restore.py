@@ -11,6 +11,7 @@ from typing import IO, BinaryIO, NamedTuple
 from driftline.durable import lock_directory, make_directory, sync_directory
 from driftline.errors import LogDamagedError, LogError, LogUnavailableError
 from driftline.eventlog.backup import CHECKSUMS
+from driftline.eventlog.damage import give_to_owner
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.store import FILE_NAME
 from driftline.eventlog.writer import LINK_NAME, RESTORING, SEGMENTS, UNPACKED
@@ -98,7 +99,7 @@ def _unpack(archive: BinaryIO, folder: Path) -> Restored:
         raise
     except LogError as error:
         raise LogDamagedError(f"the archive is whole, but what was backed up is not a log: {error}") from error
-    _give_to_owner_of(folder.parent, folder)
+    give_to_owner(folder.parent, folder, *folder.rglob("*"))
     sync_directory(folder / SEGMENTS)
     sync_directory(folder)
     return restored
@@ -129,13 +130,6 @@ def _compare(digests: dict[str, str], folder: Path) -> None:
         if digest != told[name]:
             raise LogDamagedError(f"the archive is damaged: {name} is not what was backed up")
     (folder / CHECKSUMS).unlink()
-
-
-def _give_to_owner_of(directory: Path, folder: Path) -> None:
-    if os.geteuid() == 0:
-        owner = directory.stat()
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _take_the_place(log_dir: Path) -> None:

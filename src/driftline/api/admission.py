@@ -28,6 +28,7 @@ BODY_S: Final = 0.05
 REFUSALS_PER_ANSWER: Final = 1 / 24
 REFUSALS_PER_S: Final = 25
 REFUSALS_AT_ONCE: Final = 50
+REFUSALS_PER_TICK: Final = 20
 HELD_S: Final = 10.0
 TICK_S: Final = 0.01
 
@@ -157,7 +158,13 @@ class Gate:
         self._refusable = min(self._refusable + REFUSALS_PER_S * (now - self._ticked), REFUSALS_AT_ONCE)
         self._ticked = now
         at_once = self.parting or not (self._in_flight or self._line)
-        while self._given_up and (at_once or self._refusable >= 1 or now - self._given_up[0].since >= HELD_S):
+        told = 0  # a thousand in one go would keep the next request waiting for a tenth of a second
+        while (
+            self._given_up
+            and told < REFUSALS_PER_TICK
+            and (at_once or self._refusable >= 1 or now - self._given_up[0].since >= HELD_S)
+        ):
+            told += 1
             waiting = self._given_up.popleft()
             if not waiting.ticket.done():
                 self._refusable = max(0.0, self._refusable - 1)

@@ -10,7 +10,7 @@ from driftline.api.predict import too_large
 from driftline.errors import InputError
 
 BODY_TIMEOUT_S: Final = 30.0
-REST_S: Final = 0.05
+REST_S: Final = 0.5
 REST_MAX_BYTES: Final = 65536
 _LENGTH_DIGITS = 18
 

@@ -16,6 +16,7 @@ REQUEST = HEAD + BODY
 SLICE_S = 0.1
 IDLE_S = 0.001
 GIVE_UP_S = 15.0
+STALE_S = 5.0
 
 
 @dataclass
@@ -69,6 +70,7 @@ class OpenLoop:
         self._epoll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._idle: deque[int] = deque()
+        self._idle_since: dict[int, float] = {}
         self._sent: dict[int, float] = {}
         self._began = 0.0
         for _ in range(connections):
@@ -79,7 +81,7 @@ class OpenLoop:
         connection.setblocking(False)
         self._epoll.register(connection, select.EPOLLIN)
         self._sockets[connection.fileno()] = connection
-        self._idle.append(connection.fileno())
+        self._rest(connection.fileno(), time.perf_counter())
 
     def run(self, per_s: float, seconds: float, at_once: int | None = None) -> Outcome:
         """Returns what became of requests that are due ``per_s`` times a second, at random, for so many seconds.
@@ -130,8 +132,16 @@ class OpenLoop:
             self._drop(descriptor)
         self._epoll.close()
 
+    def _rest(self, descriptor: int, now: float) -> None:
+        self._idle.append(descriptor)
+        self._idle_since[descriptor] = now
+
     def _send(self, now: float) -> None:
         descriptor = self._idle.pop()
+        if now - self._idle_since[descriptor] > STALE_S:  # the server may be closing it, so clients open another
+            self._drop(descriptor)
+            self._connect()
+            descriptor = self._idle.pop()
         self._sent[descriptor] = now
         self._sockets[descriptor].send(REQUEST)
 
@@ -153,10 +163,11 @@ class OpenLoop:
                 self._drop(descriptor)
                 continue
             kind.setdefault(int((sent - self._began) / SLICE_S), []).append(now - sent)
-            self._idle.append(descriptor)
+            self._rest(descriptor, now)
 
     def _drop(self, descriptor: int) -> None:
         self._sent.pop(descriptor, None)
+        self._idle_since.pop(descriptor, None)
         if descriptor in self._idle:
             self._idle.remove(descriptor)
         self._sockets.pop(descriptor).close()

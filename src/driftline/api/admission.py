@@ -29,7 +29,7 @@ REFUSALS_PER_ANSWER: Final = 1 / 24
 REFUSALS_PER_S: Final = 25
 REFUSALS_AT_ONCE: Final = 50
 REFUSALS_PER_TICK: Final = 20
-HELD_S: Final = 10.0
+HELD_S: Final = 5.0
 TICK_S: Final = 0.01
 
 _REFUSAL: Final = problem("overloaded", "More requests come than can be answered. Nothing was predicted or kept.")

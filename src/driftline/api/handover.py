@@ -71,8 +71,14 @@ class Handover:
         """Lets all processes know that the whole service stops; to be called before they are told to."""
         self._ending.value = 1
 
+    def leave_place(self, place: int) -> None:
+        """Has new connections go to the other places until a process serves at this one; who waits there is reset."""
+        with suppress(OSError):  # only Linux can: elsewhere they wait
+            self._listeners[place].shutdown(socket.SHUT_RD)
+
     def say_serving(self) -> None:
-        """Says that this process serves."""
+        """Says that this process serves, and lets connections in if its place was left."""
+        self.listener.listen(BACKLOG)
         self._say.send_bytes(str(os.getpid()).encode())
 
     def who_serves(self) -> list[int]:

@@ -20,6 +20,7 @@ log = structlog.get_logger()
 START_S: Final = 30.0
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MAX_S: Final = 10.0
+QUEUE_S: Final = 1.0
 SETTLED_AFTER_S: Final = 10.0
 FIRST_STARTS_MAX: Final = 3
 
@@ -179,6 +180,8 @@ class Processes:
             return
         log.error("api.died", **cause, again_in_s=place.backoff_s)
         place.start_at = now + place.backoff_s
+        if place.backoff_s > QUEUE_S and any(other.serving_since is not None for other in self._places):
+            self._handover.leave_place(place.number)
         place.backoff_s = min(max(BACKOFF_FIRST_S, 2 * place.backoff_s), BACKOFF_MAX_S)
 
     def _stop(self) -> None:

@@ -173,15 +173,16 @@ class Processes:
         if place.serving_since is not None and now - place.serving_since >= SETTLED_AFTER_S:
             place.backoff_s = 0.0
         place.serving_since = None
-        place.first_starts += not place.has_served
-        if not place.has_served and (hopeless or place.first_starts >= FIRST_STARTS_MAX):
+        place.first_starts += 1
+        nobody_has_served = not any(each.has_served for each in self._places)
+        if not place.has_served and (hopeless or (nobody_has_served and place.first_starts >= FIRST_STARTS_MAX)):
             log.error("api.not_started", **cause)
             self._exit_code = 1
             return
-        log.error("api.died", **cause, again_in_s=place.backoff_s)
         place.start_at = now + place.backoff_s
         if place.backoff_s > QUEUE_S and any(other.serving_since is not None for other in self._places):
             self._handover.leave_place(place.number)
+        log.error("api.died", **cause, again_in_s=place.backoff_s)
         place.backoff_s = min(max(BACKOFF_FIRST_S, 2 * place.backoff_s), BACKOFF_MAX_S)
 
     def _stop(self) -> None:

@@ -34,6 +34,9 @@ class Handover:
 
     Raises:
         PortError: Nobody can listen there, or somebody does already.
+
+    Attributes:
+        said: What can be waited for until :meth:`who_serves` has an answer.
     """
 
     def __init__(self, host: str, port: int, places: int) -> None:
@@ -47,7 +50,7 @@ class Handover:
         self.listener = self._listeners[0]
         self._address = self.listener.getsockname()
         self._ending = multiprocessing.Value("b", 0, lock=False)
-        self._serving_pid = multiprocessing.Value("i", 0, lock=False)
+        self.said, self._say = multiprocessing.Pipe(duplex=False)
 
     def take_place(self, place: int) -> socket.socket:
         """Returns the socket of a place, which from now on is this object's listener."""
@@ -68,14 +71,22 @@ class Handover:
         """Lets all processes know that the whole service stops; to be called before they are told to."""
         self._ending.value = 1
 
-    @property
-    def serving_pid(self) -> int:
-        """The process that was the last to say that it serves."""
-        return int(self._serving_pid.value)
+    def leave_place(self, place: int) -> None:
+        """Has new connections go to the other places until a process serves at this one; who waits there is reset."""
+        with suppress(OSError):  # only Linux can: elsewhere they wait
+            self._listeners[place].shutdown(socket.SHUT_RD)
 
     def say_serving(self) -> None:
-        """Says that this process serves."""
-        self._serving_pid.value = os.getpid()
+        """Says that this process serves, and lets connections in if its place was left."""
+        self.listener.listen(BACKLOG)
+        self._say.send_bytes(str(os.getpid()).encode())
+
+    def who_serves(self) -> list[int]:
+        """Returns the processes that have said so since this was last asked; does not wait."""
+        pids = []
+        while self.said.poll():
+            pids.append(int(self.said.recv_bytes()))
+        return pids
 
     def take_no_more(self) -> None:
         """Leaves new connections to the successor; those that this process has taken stay its own.

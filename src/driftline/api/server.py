@@ -21,6 +21,7 @@ from driftline.api.app import create_app
 from driftline.api.config import ApiConfig
 from driftline.api.handover import Handover
 from driftline.api.keys import read_keys
+from driftline.api.launcher import Launcher
 from driftline.api.observe import PREDICT
 from driftline.api.processes import Processes
 from driftline.api.rates import make_rates
@@ -47,9 +48,9 @@ ALWAYS: Final = ("/health", "/health/live", "/health/ready", "/metrics")
 
 
 def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | None = None) -> int:
-    """Serves until SIGTERM or SIGINT and returns the exit code: 0, or 1 if the processes die as soon as they start.
+    """Serves until SIGTERM or SIGINT and returns the exit code: 0, or 1 if the processes cannot even start.
 
-    SIGHUP replaces the processes one by one.
+    SIGHUP replaces the processes one by one. One that dies after it has served is started again, however often.
 
     Args:
         config: What the processes are told.
@@ -78,9 +79,9 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         claim_metrics(config.metrics)
     handover = Handover(host, port, processes)
     connections = min(CONNECTIONS_MAX, raise_open_files() - FILES_SPARE)
-    server = Processes(
+    launcher = Launcher(
         handover,
-        is_hung_up,
+        partial(load_app, config, os.getpid(), handover),
         address=handover.listener.getsockname()[0],
         port=port,
         interface=Interfaces.ASGI,
@@ -95,8 +96,6 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         ssl_protocol_min=SSLProtocols.tls12,
         websockets=False,
         backpressure=connections,
-        respawn_failed_workers=True,
-        workers_kill_timeout=KILL_AFTER_S,
         log_level=LogLevels.warning,
         log_dictconfig=GRANIAN_LOGGING,
     )
@@ -109,14 +108,7 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         tls=tls is not None,
         keys=config.keys is not None,
     )
-    # A forked process begins with its parent's handlers, which would swallow a signal that comes before Granian's own.
-    os.register_at_fork(after_in_child=reset_signals)
-    try:
-        server.serve(target_loader=partial(load_app, config, os.getpid(), handover), wrap_loader=False)
-    except SystemExit as stop:
-        # Ctrl-C reaches the processes too, and one that ends before it is told to counts as crashed.
-        return 0 if server.interrupt_signal else int(stop.code or 0)
-    return 0
+    return Processes(processes, launcher.new_process, handover, is_hung_up, KILL_AFTER_S).run()
 
 
 def prepare_keys(keys: Path) -> Path:
@@ -159,13 +151,6 @@ def raise_open_files() -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-def reset_signals() -> None:
-    """Lets signals end this process, but for SIGHUP, of which the parent decides what it means."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
 def load_app(config: ApiConfig, parent: int, handover: Handover) -> ASGIApp:
     """Returns the application; called in each new process.
 
@@ -174,7 +159,6 @@ def load_app(config: ApiConfig, parent: int, handover: Handover) -> ASGIApp:
         parent: The process that watches: when it dies, this one stops.
         handover: See there.
     """
-    reset_signals()  # where processes are not forked
     configure_logging(config.log_format)
     follow_parent(parent)
 

@@ -323,10 +323,12 @@ class LogStore:
 
     def fill(
         self,
+        *,
         segments: Sequence[tuple[int, float]],
         blocks: Iterable[Block],
         committed: Mapping[str, int],
         gaps: Iterable[Gap],
+        tombstones: Iterable[Tombstone],
         predecessors: Iterable[str],
     ) -> None:
         """Records, in a store that was just made, what a log was found to hold, and that it replaces other logs.
@@ -341,6 +343,7 @@ class LogStore:
                 ("blocks", blocks),
                 ("producers", committed.items()),
                 ("gaps", gaps),
+                ("tombstones", tombstones),
                 ("predecessors", ((log_id,) for log_id in predecessors)),
             ):
                 marks = ",".join("?" * len(seal.TABLES[table].split(",")))

@@ -15,8 +15,9 @@ import pytest
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.damage import QUARANTINE, lines_set_aside
 from driftline.eventlog.reader import LogReader
+from driftline.eventlog.record import Gap, Tombstone
 from driftline.eventlog.repair import rebuild_record
-from driftline.eventlog.store import FILE_NAME, Gap, Tombstone
+from driftline.eventlog.store import FILE_NAME
 from driftline.eventlog.writer import RESTORING, SEGMENTS, LogWriter
 from tests.eventlog.lines import PRODUCER, append, check_whole, join, line, open_log, segments
 from tests.processes import Script

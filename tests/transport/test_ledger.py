@@ -10,8 +10,8 @@ import pytest
 from driftline.contract.checksum import with_checksum
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog.reader import LogReader
+from driftline.eventlog.record import Gap, Tombstone
 from driftline.eventlog.repair import rebuild_record
-from driftline.eventlog.store import Gap, Tombstone
 from driftline.eventlog.writer import LogWriter
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.root import OutboxRoot

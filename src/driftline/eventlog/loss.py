@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from driftline.eventlog.store import Block
+from driftline.eventlog.record import Block
 from driftline.eventlog.writer import segment_path
 
 

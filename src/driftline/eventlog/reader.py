@@ -12,7 +12,8 @@ import msgspec
 
 from driftline.errors import LogDamagedError
 from driftline.eventlog.damage import Damage, Sifted, intact, sift, split
-from driftline.eventlog.store import FILE_NAME, Block, Gap, LogStore, Tombstone
+from driftline.eventlog.record import Block, Gap, Tombstone
+from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import LOSS_REMEDY, segment_path
 
 

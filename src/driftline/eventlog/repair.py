@@ -18,7 +18,8 @@ from driftline.durable import lock_directory, make_directory, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.damage import QUARANTINE, Damage, give_to_owner, set_aside
 from driftline.eventlog.loss import Loss, find_losses
-from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Gap, LogStore, Tombstone
+from driftline.eventlog.record import BLOCK_BYTES, Block, Gap, Tombstone
+from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import LOCK_WITHIN_S, RESTORING, SEGMENTS, segment_path
 
 log = structlog.get_logger()

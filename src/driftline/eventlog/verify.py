@@ -10,7 +10,8 @@ import structlog
 from driftline.errors import LogUnavailableError
 from driftline.eventlog.damage import Damage, intact, set_aside, sift
 from driftline.eventlog.loss import Loss, find_losses
-from driftline.eventlog.store import FILE_NAME, Block, LogStore
+from driftline.eventlog.record import Block
+from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import segment_path
 
 log = structlog.get_logger()

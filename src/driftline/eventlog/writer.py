@@ -11,8 +11,9 @@ import structlog
 
 from driftline.durable import leads_to, lock_directory, make_directory, sync_content, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
+from driftline.eventlog.record import BLOCK_BYTES, Block, Commit, Gap, Tombstone
 from driftline.eventlog.sqlite_errors import REMEDY
-from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Commit, Gap, LogStore, Tombstone
+from driftline.eventlog.store import FILE_NAME, LogStore
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from driftline.errors import LogNotFoundError
 from driftline.eventlog.reader import LogReader
-from driftline.eventlog.store import Gap
+from driftline.eventlog.record import Gap
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
 

@@ -11,7 +11,7 @@ from prometheus_client import Gauge
 from driftline.errors import LogDamagedError, LogError
 from driftline.eventlog.damage import lines_set_aside
 from driftline.eventlog.loss import find_losses
-from driftline.eventlog.store import Block
+from driftline.eventlog.record import Block
 from driftline.eventlog.verify import Found, check_blocks, committed_blocks
 
 log = structlog.get_logger()

@@ -15,7 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 1 << 20
 RANDOM_BITS = 3.7
-"""Bits of entropy in each character; words of a language have fewer, random base64 and hexadecimal more or as many."""
+"""Bits of entropy in each character; words of a language have fewer, random base64 more."""
+HEXADECIMAL = re.compile(r"(?:[0-9a-f]{24,}|[0-9A-F]{24,})")
+HEXADECIMAL_BITS = 2.8
+"""Of its digits, which say four bits at most and, being few, show less than they say; nobody writes words with them."""
 
 NOT_OURS = re.compile(r"/(?:\.venv|\.git/|\.[a-z_]+cache|\.hypothesis|__pycache__|data/|dist/|build/)")
 FORMS = {
@@ -53,7 +56,8 @@ def looks_random(text: str) -> bool:
     """Whether nobody would have made this up."""
     counts = Counter(text).values()
     bits = -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
-    return bits >= min(RANDOM_BITS, 0.85 * math.log2(len(text))) and any(map(str.isdigit, text))
+    enough = HEXADECIMAL_BITS if HEXADECIMAL.fullmatch(text) else min(RANDOM_BITS, 0.85 * math.log2(len(text)))
+    return bits >= enough and any(map(str.isdigit, text))
 
 
 def committed() -> list[Path]:

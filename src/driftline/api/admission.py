@@ -11,15 +11,15 @@ the answer, do not come again.
 import asyncio
 from collections import deque
 from collections.abc import Collection
-from contextlib import suppress
 from time import perf_counter
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from driftline.api.body import read_rest
 from driftline.api.docs import safe_headers
 from driftline.api.metrics import REFUSED, REQUESTS
-from driftline.api.observe import PREDICT
+from driftline.api.observe import CLOSE, PREDICT
 from driftline.contract.problems import problem
 
 BURST_S: Final = 0.1
@@ -28,6 +28,7 @@ BODY_S: Final = 0.05
 REFUSALS_PER_ANSWER: Final = 1 / 24
 REFUSALS_PER_S: Final = 25
 REFUSALS_AT_ONCE: Final = 50
+REFUSALS_PER_TICK: Final = 20
 HELD_S: Final = 10.0
 TICK_S: Final = 0.01
 
@@ -41,6 +42,7 @@ _START: Final[Message] = {
         (b"content-length", str(len(_REFUSAL.body)).encode()),
     ],
 }
+_LAST_START: Final[Message] = {**_START, "headers": [*_START["headers"], CLOSE]}
 _BODY: Final[Message] = {"type": "http.response.body", "body": _REFUSAL.body}
 
 
@@ -58,9 +60,13 @@ class Gate:
 
     Args:
         max_in_flight: How many requests are worked on at once.
+
+    Attributes:
+        parting: Whether nobody is to be kept waiting for a refusal, and each is the last on its connection.
     """
 
     def __init__(self, max_in_flight: int) -> None:
+        self.parting = False
         self._max = max_in_flight
         self._in_flight = 0
         self._reading: dict[Ticket, float] = {}
@@ -151,8 +157,14 @@ class Gate:
         self._admit(now)
         self._refusable = min(self._refusable + REFUSALS_PER_S * (now - self._ticked), REFUSALS_AT_ONCE)
         self._ticked = now
-        idle = not (self._in_flight or self._line)
-        while self._given_up and (idle or self._refusable >= 1 or now - self._given_up[0].since >= HELD_S):
+        at_once = self.parting or not (self._in_flight or self._line)
+        told = 0  # a thousand in one go would keep the next request waiting for a tenth of a second
+        while (
+            self._given_up
+            and told < REFUSALS_PER_TICK
+            and (at_once or self._refusable >= 1 or now - self._given_up[0].since >= HELD_S)
+        ):
+            told += 1
             waiting = self._given_up.popleft()
             if not waiting.ticket.done():
                 self._refusable = max(0.0, self._refusable - 1)
@@ -214,10 +226,5 @@ class Admission:
         if scope["path"] == self._counted:
             REFUSED["overloaded"].inc()
             REQUESTS.labels(self._counted, str(_REFUSAL.status)).inc()
-        # The server closes a connection on which it has to answer before it has read the request to its end.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(BODY_S):
-                if (await receive()).get("more_body"):
-                    await receive()
-        await send(_START)
+        await send(_START if await read_rest(scope, receive) and not self._gate.parting else _LAST_START)
         await send(_BODY)

@@ -4,11 +4,14 @@ import asyncio
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from driftline.api.predict import too_large
 from driftline.errors import InputError
 
 BODY_TIMEOUT_S: Final = 30.0
+REST_S: Final = 0.5
+REST_MAX_BYTES: Final = 65536
 _LENGTH_DIGITS = 18
 
 
@@ -53,3 +56,28 @@ async def read_body(request: Request, max_bytes: int, reading: set[asyncio.Timeo
         if timeout is not None:
             reading.discard(timeout)
     return b"".join(chunks)
+
+
+async def read_rest(scope: Scope, receive: Receive) -> bool:
+    """Returns whether a request that is answered before its body was read has come to its end, reading on if need be.
+
+    The server closes a connection on which it has to answer before that. A client whose body is on its way would learn
+    that from its next request; so what comes at once is awaited, and of the rest the client must be told.
+    """
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"0")
+    if length == b"0" and b"transfer-encoding" not in headers:
+        return True
+    if b"expect" in headers or not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > REST_MAX_BYTES:
+        return False
+    read = 0
+    try:
+        async with asyncio.timeout(REST_S):
+            while read <= REST_MAX_BYTES:
+                message = await receive()
+                if not message.get("more_body"):
+                    return bool(message["type"] == "http.request")
+                read += len(message["body"])
+    except TimeoutError:
+        pass
+    return False

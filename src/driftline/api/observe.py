@@ -7,6 +7,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from driftline.api.body import read_rest
 from driftline.api.docs import safe_headers
 from driftline.api.metrics import DURATION, OTHER_ROUTE, REFUSED, REQUESTS
 from driftline.api.service import Service
@@ -39,20 +40,27 @@ class Observed:
             return
         route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
         status = 0
+        whole = False
+
+        async def receive_observed() -> Message:
+            nonlocal whole
+            message = await receive()
+            whole = message["type"] == "http.request" and not message.get("more_body")
+            return message
 
         async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *safe_headers(scope["path"])]
-                if self._service.parting:
+                if self._service.parting or not (whole or await read_rest(scope, receive)):
                     message["headers"].append(CLOSE)
             await send(message)
 
         started = scope.get("arrived") or perf_counter()  # it may have stood in line
         self._service.in_flight += 1
         try:
-            await self._app(scope, receive, send_observed)
+            await self._app(scope, receive_observed, send_observed)
         except Exception:
             log.exception("request.failed", route=route)
             if route == PREDICT:

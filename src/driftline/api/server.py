@@ -179,17 +179,17 @@ def load_app(config: ApiConfig, parent: int, handover: Handover) -> ASGIApp:
     follow_parent(parent)
 
     def when_started(service: Service) -> None:
-        stop_in_steps(service, handover)
+        stop_in_steps(service, gate, handover)
         gc.collect()
         gc.set_threshold(*GC_THRESHOLDS)
         gc.freeze()  # looking through all that was loaded, and stays, would take tens of milliseconds each time
         handover.say_serving()
 
-    app = create_app(config, when_started=when_started)
-    return Admission(app, Gate(config.max_in_flight), ALWAYS, PREDICT)
+    gate = Gate(config.max_in_flight)
+    return Admission(create_app(config, when_started=when_started), gate, ALWAYS, PREDICT)
 
 
-def stop_in_steps(service: Service, handover: Handover) -> None:
+def stop_in_steps(service: Service, gate: Gate, handover: Handover) -> None:
     """Makes SIGTERM let clients go one by one before the server stops, which closes what connections are left.
 
     Granian's own handler, the same for SIGTERM and SIGINT, does that at once, whoever is about to send a request. It
@@ -209,6 +209,7 @@ def stop_in_steps(service: Service, handover: Handover) -> None:
         if draining:
             return
         service.part_with_clients()
+        gate.parting = True
         if handover.ending:
             service.stop_soon()  # but taking connections: a load balancer wants to be told
         else:

@@ -43,7 +43,7 @@ def test_a_log_that_lost_its_end_says_so_is_repaired_and_goes_on_and_the_ledger_
     os.truncate(segment, segment.stat().st_size - 10)
     found = run("log", "verify")
     assert found.returncode == 1
-    assert re.search(r"lacks 10 of the [\d,]+ bytes that were committed to it: 1 lines, from row 2 on", found.stdout)
+    assert re.search(r"lacks 10 of the [\d,]+ bytes that were committed to it: 1 line, from row 2 on", found.stdout)
     assert "driftline log repair" in found.stdout
     as_json = json.loads(run("log", "verify", "--json").stdout)
     assert (as_json["lost_lines"], as_json["lost_bytes"], as_json["sound"]) == (1, 10, False)

@@ -144,7 +144,7 @@ def test_what_a_segment_lacks_is_counted_in_bytes_and_lines_and_the_others_are_s
     assert (found.damaged_lines, found.problems, found.sound) == (1, [], False)
     assert found.lost == [Loss(last, size - 1, size, 5, 1)]
     assert str(found.lost[0]) == (
-        f"{last} lacks 1 of the {size} bytes that were committed to it: 1 lines, from row 5 on"
+        f"{last} lacks 1 of the {size} bytes that were committed to it: 1 line, from row 5 on"
     )
     last.unlink()
     (lost,) = verify_log(log_dir).lost

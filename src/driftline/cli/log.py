@@ -106,7 +106,7 @@ def verify(*, data: Data = None, as_json: Json = False) -> None:
         for line in (*found.problems, *found.lost, *(f"{it.lines:,} damaged lines at {it}" for it in found.damaged)):
             typer.echo(typer.style(str(line), fg="red"))
         if found.lost:
-            typer.echo(f"{found.lost_lines:,} lines are lost here: {LOSS_REMEDY}")
+            typer.echo(f"{LOSS_REMEDY}; what an outbox still holds comes again then")
         if found.damaged:
             typer.echo(f"they are left out of reports, and set aside in {settings.log_dir / 'quarantine'}")
         if found.sound:
@@ -146,7 +146,9 @@ def repair(*, data: Data = None) -> None:
         typer.echo(typer.style(f"{rebuilt.damaged_lines:,} damaged lines are set aside", fg="red"))
     if rebuilt.cut_bytes:
         typer.echo(f"{rebuilt.cut_bytes:,} bytes at the end are no whole line; they are set aside")
-    typer.echo("start the worker, wait until it has taken what the outboxes hold, and look at: driftline ledger")
+    typer.echo(
+        "start the worker, unless one waits for this; when it has taken what the outboxes hold, see: driftline ledger"
+    )
 
 
 def replace(log_id: OldLog, *, data: Data = None) -> None:

@@ -33,9 +33,8 @@ class Loss(NamedTuple):
 
     def __str__(self) -> str:
         what = f"{self.lost_bytes:,} of the {self.committed_bytes:,} bytes" if self.held_bytes else "all of the bytes"
-        return (
-            f"{self.path} lacks {what} that were committed to it: {self.lines:,} lines, from row {self.first_row:,} on"
-        )
+        lines = "1 line" if self.lines == 1 else f"{self.lines:,} lines"
+        return f"{self.path} lacks {what} that were committed to it: {lines}, from row {self.first_row:,} on"
 
 
 def find_losses(log_dir: Path, blocks: Iterable[Block]) -> list[Loss]:

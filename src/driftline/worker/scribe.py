@@ -200,7 +200,7 @@ class Scribe:
         now = time.monotonic()
         if self._trouble != error.message or now - self._told_at >= _REMIND_S:
             self._told_at = now
-            log.error("log.unusable", error=error.message, meanwhile="nothing is lost: what is answered waits")
+            log.error("log.unusable", error=error.message, meanwhile="what is answered waits in the outboxes")
         self._unusable, self._trouble = True, error.message
 
     def _available(self) -> None:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,16 @@ def test_a_lock_that_the_file_system_refuses_is_an_error_and_leaks_nothing(
     with pytest.raises(OSError, match="No locks"):
         lock_directory(tmp_path)
     assert open_fds() == before
+
+
+def test_who_is_patient_gets_a_lock_that_another_gives_up_in_time(tmp_path: Path) -> None:
+    fd = lock_directory(tmp_path)
+    assert fd is not None
+    giving_up = threading.Timer(0.1, os.close, [fd])
+    giving_up.start()
+    try:
+        again = lock_directory(tmp_path, within_s=20)
+        assert again is not None
+        os.close(again)
+    finally:
+        giving_up.join()

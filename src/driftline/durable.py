@@ -2,8 +2,11 @@
 
 import fcntl
 import os
+import time
 import uuid
 from pathlib import Path
+
+_LOCK_POLL_S = 0.02
 
 
 def sync_directory(path: Path) -> None:
@@ -45,8 +48,21 @@ def write_durably(path: Path, content: bytes, mode: int = 0o666) -> None:
     sync_directory(path.parent)
 
 
-def lock_directory(path: Path) -> int | None:
+def lock_directory(path: Path, within_s: float = 0.0) -> int | None:
     """Returns a descriptor that holds the directory's lock until it is closed, or None if another has it.
+
+    Args:
+        path: The directory.
+        within_s: How long to try again, for who must get past others that only look.
+    """
+    give_up_at = time.monotonic() + within_s
+    while (fd := _try_lock(path)) is None and time.monotonic() < give_up_at:
+        time.sleep(_LOCK_POLL_S)
+    return fd
+
+
+def _try_lock(path: Path) -> int | None:
+    """Locks it at once, or not.
 
     The path may have been removed, and made again, between the open and the lock: a lock on what is no longer there
     protects nothing, so the path must still lead to the locked inode.

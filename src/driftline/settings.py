@@ -8,12 +8,10 @@ Nothing is read when this module is imported or a :class:`Settings` is made, onl
 
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qs, urlsplit
 
 from annotated_types import Ge
 from pydantic import AfterValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError, field_validator
@@ -25,6 +23,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from driftline import layout
+from driftline.broker_address import check_broker_address
 from driftline.errors import SettingsError, UnknownSettingError
 from driftline.telemetry import redact
 
@@ -33,20 +33,6 @@ CONFIG_VARIABLE = "DRIFTLINE_CONFIG"
 CONFIG_FILE = "driftline.toml"
 BROKER_VARIABLE = "REDIS_URL"
 BROKER_FILE_VARIABLE = "DRIFTLINE_BROKER_FILE"
-BROKER_SCHEMES = ("redis", "rediss", "unix")
-BROKER_PARAMETERS = (
-    "db",
-    "username",
-    "password",
-    "ssl_ca_certs",
-    "ssl_ca_path",
-    "ssl_certfile",
-    "ssl_keyfile",
-    "ssl_cert_reqs",
-    "ssl_check_hostname",
-)
-"""Parameters of redis-py's that mean the same whatever Driftline does with the connection."""
-_URL_CHARACTERS = re.compile(r"[\w.~:/?#\[\]@!$&'()*+,;=%-]*", re.ASCII)
 
 MiB = 1024 * 1024
 
@@ -149,28 +135,28 @@ class Settings(BaseSettings):
     @classmethod
     def _broker_is_an_address(cls, broker: SecretStr | None) -> SecretStr | None:
         if broker is not None:
-            _check_broker(broker.get_secret_value())
+            check_broker_address(broker.get_secret_value())
         return broker
 
     @property
     def outbox_dir(self) -> Path:
         """Folder of all outboxes."""
-        return self.data / "outbox"
+        return layout.outbox_dir(self.data)
 
     @property
     def log_dir(self) -> Path:
         """Folder of the log."""
-        return self.data / "logs"
+        return layout.log_dir(self.data)
 
     @property
     def run_dir(self) -> Path:
         """Folder of what only matters while processes run; may be deleted when none does."""
-        return self.data / "run"
+        return layout.run_dir(self.data)
 
     @property
     def keys_file(self) -> Path:
         """File with the hashes of the API keys."""
-        return self.keys or self.data / "keys.toml"
+        return self.keys or layout.keys_file(self.data)
 
     @property
     def broker_url(self) -> str | None:
@@ -303,34 +289,3 @@ def _problems(error: ValidationError, values: Mapping[str, object], sources: Map
         reason = reason.partition(", unable to")[0]
         value = "" if name == "broker" else f" is {str(values[name])!r}"
         yield f"{sources[name]}{value}: {reason}"
-
-
-def _check_broker(url: str) -> None:
-    # The messages quote nothing of the address: wherever it is wrong, the password may be what stands there.
-    if not _URL_CHARACTERS.fullmatch(url):
-        raise ValueError("the broker's address holds a character that must be percent-encoded, a space is %20")
-    scheme, separator, _ = url.partition("://")
-    if not separator or scheme not in BROKER_SCHEMES:
-        raise ValueError("the broker's address must begin with redis://, rediss:// or unix://")
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(
-            "the broker's address is not one like redis://:password@host:6379/0 "
-            "(in a password, characters such as / @ # are written as %2F %40 %23)"
-        ) from None
-    if scheme == "unix" and not parts.path.strip("/"):
-        raise ValueError("the broker's address lacks a path, as in unix:///run/redis.sock")
-    database = parts.path.strip("/")
-    if scheme != "unix" and database and not database.isdecimal():
-        raise ValueError(
-            "what stands behind the host in the broker's address must be the number of a database, as in /0"
-        )
-    for parameter in parse_qs(parts.query, keep_blank_values=True):
-        if parameter not in BROKER_PARAMETERS:
-            raise ValueError(
-                f"the broker's address has a parameter that there is not; those are {', '.join(BROKER_PARAMETERS)}"
-            )
-    if scheme != "unix" and not parts.hostname:
-        raise ValueError("the broker's address lacks a host, as in redis://localhost:6379/0")

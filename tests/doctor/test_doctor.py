@@ -148,10 +148,12 @@ def test_a_damaged_record_is_a_problem_whose_remedy_is_to_rebuild_it(site: Site)
 def test_segments_that_are_short_or_missing_are_a_problem_that_names_them(site: Site) -> None:
     path = segments(site.at.log_dir)[0]
     os.truncate(path, path.stat().st_size - 1)
-    assert site.findings()["log"].level == "problem"
+    found = site.findings()["segments"]
+    assert (found.level, "lacks 1 of the" in found.text) == ("problem", True)
+    assert "driftline log repair" in found.remedy
     site.log.close()
     path.unlink()
-    assert site.findings()["log"].level == "problem"
+    assert "10 lines, from row 0 on" in site.findings()["segments"].text
 
 
 def test_damage_is_a_problem_before_and_after_it_is_set_aside(site: Site) -> None:

@@ -168,7 +168,7 @@ def test_a_first_start_that_was_interrupted_is_made_good_by_the_next(tmp_path: P
         from pathlib import Path
         from unittest.mock import patch
         from tests.eventlog.lines import open_log
-        with patch("driftline.eventlog.store.uuid.uuid4", lambda: os._exit(9)):
+        with patch("driftline.eventlog.record_file.uuid.uuid4", lambda: os._exit(9)):
             open_log(Path(sys.argv[1]))
         """
     with Script(code, tmp_path) as process:

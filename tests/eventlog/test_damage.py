@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftline.errors import LogDamagedError, LogError
+from driftline.errors import LogDamagedError, LogError, LogUnavailableError
 from driftline.eventlog import writer as writer_module
 from driftline.eventlog.damage import QUARANTINE, lines_set_aside
+from driftline.eventlog.loss import Loss
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.store import FILE_NAME
 from driftline.eventlog.verify import verify_log
@@ -132,17 +133,42 @@ def test_lines_from_before_there_were_checksums_go_all_together(tmp_path: Path) 
         assert sum(damage.lines for damage in log.damaged) == 2
 
 
-def test_a_segment_that_is_missing_or_short_is_a_problem_and_the_others_are_still_verified(log_dir: Path) -> None:
+def test_what_a_segment_lacks_is_counted_in_bytes_and_lines_and_the_others_are_still_verified(log_dir: Path) -> None:
     first, last = segments(log_dir)
+    size = last.stat().st_size
     last.write_bytes(last.read_bytes()[:-1])
     content = bytearray(first.read_bytes())
     content[0] ^= 1
     first.write_bytes(content)
     found = verify_log(log_dir)
-    assert found.problems == [f"{last} is shorter than what was committed to it"]
-    assert found.damaged_lines == 1
+    assert (found.damaged_lines, found.problems, found.sound) == (1, [], False)
+    assert found.lost == [Loss(last, size - 1, size, 5, 1)]
+    assert str(found.lost[0]) == (
+        f"{last} lacks 1 of the {size} bytes that were committed to it: 1 line, from row 5 on"
+    )
     last.unlink()
-    assert verify_log(log_dir).problems == [f"{last} cannot be read: No such file or directory"]
+    (lost,) = verify_log(log_dir).lost
+    assert (lost.lost_bytes, lost.first_row, lost.lines) == (size, 4, 2)
+    assert "all of the bytes" in str(lost)
+
+
+def test_however_short_a_segment_becomes_what_is_lost_and_what_is_there_add_up(log_dir: Path) -> None:
+    path = segments(log_dir)[0]
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        (lost,) = verify_log(log_dir).lost
+        assert (lost.held_bytes, lost.lost_bytes) == (length, len(content) - length)
+        assert lost.first_row == content[:length].count(b"\n")
+        assert lost.first_row + lost.lines == content.count(b"\n")
+
+
+def test_a_segment_that_cannot_be_read_is_a_problem(log_dir: Path) -> None:
+    path = segments(log_dir)[0]
+    path.unlink()
+    path.mkdir()
+    with suppress(LogUnavailableError):  # where a folder is no longer than what was committed
+        assert verify_log(log_dir).problems == [f"{path} cannot be read: Is a directory"]
 
 
 def test_a_quarantine_that_cannot_be_written_does_not_keep_the_rest_from_being_verified(log_dir: Path) -> None:
@@ -175,7 +201,7 @@ def test_mutated_segments_give_lines_that_were_written_or_the_declared_error(
                 rows = []
         assert all(line in written.values() for _, line in rows)
         assert [row for row, _ in rows] == sorted({row for row, _ in rows})
-        assert bool(verify_log(log_dir).problems) == shorter
+        assert bool(verify_log(log_dir).lost) == shorter
 
 
 @settings(max_examples=80)

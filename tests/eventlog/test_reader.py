@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog import writer as writer_module
 from driftline.eventlog.reader import LineId, LogReader
-from driftline.eventlog.store import FILE_NAME, Gap, LogStore
+from driftline.eventlog.record import Gap
+from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import LogWriter
 from tests.eventlog.lines import PRODUCER, START, append, join, line, open_log, segments
 from tests.processes import Script

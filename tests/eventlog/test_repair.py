@@ -1,8 +1,13 @@
 """A record that is damaged or gone is rebuilt from the lines: none is lost, none doubled, no damaged one believed."""
 
+import itertools
 import json
 import os
+import re
+import shutil
 import sqlite3
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +15,12 @@ import pytest
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.damage import QUARANTINE, lines_set_aside
 from driftline.eventlog.reader import LogReader
+from driftline.eventlog.record import Gap, Tombstone
 from driftline.eventlog.repair import rebuild_record
-from driftline.eventlog.store import FILE_NAME, Gap
-from driftline.eventlog.writer import RESTORING, LogWriter
+from driftline.eventlog.store import FILE_NAME
+from driftline.eventlog.writer import RESTORING, SEGMENTS, LogWriter
 from tests.eventlog.lines import PRODUCER, append, check_whole, join, line, open_log, segments
+from tests.processes import Script
 
 OBEYED = "d" * 32
 
@@ -190,6 +197,165 @@ def test_what_root_repairs_still_belongs_to_whose_log_it_is(writer: LogWriter) -
         file.write(b"torn")
     rebuild_record(writer.log_dir, None)
     assert {path.lstat().st_uid for path in writer.log_dir.rglob("*")} == {owner}
+
+
+# -- segments that are shorter than what was committed
+
+
+def test_a_log_whose_end_is_lost_goes_on_without_it_and_says_what_it_lacks(writer: LogWriter) -> None:
+    """What an outbox still holds is sent again: the log is as far as its lines."""
+    last = segments(writer.log_dir)[-1]
+    os.truncate(last, last.stat().st_size - len(line(9)) - 1 - 10)
+    with pytest.raises(LogDamagedError, match="driftline log repair"):
+        writer.try_open()
+    rebuilt = rebuild_record(writer.log_dir, None)
+    assert rebuilt is not None
+    (lost,) = rebuilt.lost
+    assert (lost.path, lost.lost_bytes, lost.first_row, lost.lines) == (last, len(line(9)) + 11, 8, 2)
+    assert (rebuilt.lines, rebuilt.committed, rebuilt.gaps) == (8, {PRODUCER: 8}, [Gap(PRODUCER, 8, 10)])
+    assert rebuilt.cut_bytes == len(line(8)) + 1 - 10
+    assert rebuilt.predecessors == (writer.log_id,)
+    again = open_log(writer.log_dir)
+    append(again, 8, 12)
+    again.close()
+    check_whole(writer.log_dir, 12)
+
+
+def test_lines_that_are_lost_in_the_middle_are_a_gap_and_those_behind_them_are_kept(writer: LogWriter) -> None:
+    first = segments(writer.log_dir)[0]
+    os.truncate(first, 10)
+    open_log(writer.log_dir).close()
+    with LogReader(writer.log_dir) as log, pytest.raises(LogDamagedError, match="driftline log repair"):
+        list(log.lines())
+    rebuilt = rebuild_record(writer.log_dir, None)
+    assert rebuilt is not None
+    assert (rebuilt.lost[0].first_row, rebuilt.lost[0].lines) == (0, 8)
+    assert (rebuilt.gaps, rebuilt.committed) == ([Gap(PRODUCER, 0, 8)], {PRODUCER: 10})
+    open_log(writer.log_dir).close()
+    assert seqs(writer.log_dir) == [8, 9]
+    assert rebuild_record(writer.log_dir, None) is None
+
+
+def test_a_segment_that_is_gone_can_be_gone_on_without_when_somebody_says_so(writer: LogWriter) -> None:
+    segments(writer.log_dir)[0].unlink()
+    with pytest.raises(LogDamagedError, match="make an empty file of that name"):
+        rebuild_record(writer.log_dir, None)
+    (writer.log_dir / SEGMENTS / "00000001.jsonl").touch()
+    rebuilt = rebuild_record(writer.log_dir, None)
+    assert rebuilt is not None
+    assert (rebuilt.lines, rebuilt.lost[0].lines) == (2, 8)
+    open_log(writer.log_dir).close()
+    assert seqs(writer.log_dir) == [8, 9]
+
+
+def test_the_last_segment_is_asked_for_too(writer: LogWriter) -> None:
+    segments(writer.log_dir)[-1].unlink()
+    with pytest.raises(LogDamagedError, match=r"00000002\.jsonl is missing"):
+        rebuild_record(writer.log_dir, None)
+
+
+def test_events_that_came_damaged_stay_known_when_lines_are_lost(writer: LogWriter) -> None:
+    writer = open_log(writer.log_dir)
+    writer.append(join([line(11)]), 1, {PRODUCER: 12}, [], [Tombstone(PRODUCER, 10)])
+    writer.append(b"", 0, {PRODUCER: 14}, [], [Tombstone(PRODUCER, 12), Tombstone(PRODUCER, 13)])
+    writer.close()
+    last = segments(writer.log_dir)[-1]
+    os.truncate(last, len(line(8)) + 1)
+    rebuilt = rebuild_record(writer.log_dir, None)
+    assert rebuilt is not None
+    assert rebuilt.gaps == [Gap(PRODUCER, 9, 10), Gap(PRODUCER, 11, 12)]
+    with LogReader(writer.log_dir) as log:
+        assert log.tombstones() == [Tombstone(PRODUCER, seq) for seq in (10, 12, 13)]
+
+
+# -- killed
+
+# For each line, a repair that dies before the step it is told; 0 when it was done before that, 9 when it died.
+REPAIRS = """
+import os
+from pathlib import Path
+from unittest.mock import patch
+from driftline.eventlog import repair, store
+
+steps = [
+    (Path, "rename"), (Path, "unlink"), (repair, "give_to_owner"),
+    (store.LogStore, "_create"), (store.LogStore, "fill"), (store.LogStore, "close"),
+]
+
+def run(log_dir, left):
+    def before(step):
+        def dying(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os._exit(9)
+            return step(*arguments, **options)
+        return dying
+    for place, name in steps:
+        patch.object(place, name, before(getattr(place, name))).start()
+    repair.rebuild_record(Path(log_dir), None)
+
+for line in sys.stdin:
+    log_dir, left = line.split()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            run(log_dir, int(left))
+            code = 0
+        finally:
+            os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder that syncs fast, where there is one: who is killed takes nothing with him that had to be synced."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("harm", ["damaged", "short"])
+def test_killed_twice_before_any_two_steps_it_knows_what_it_replaces_and_what_was_lost(
+    writer: LogWriter, in_memory: Path, harm: str
+) -> None:
+    """Where the outboxes are on other machines nobody else knows the log's id."""
+    if harm == "damaged":
+        damage_record(writer.log_dir)
+    else:
+        os.truncate(segments(writer.log_dir)[-1], 10)
+    with Script(REPAIRS) as repairs:
+
+        def killed(log_dir: Path, step: int) -> bool:
+            repairs.say(f"{log_dir} {step}")
+            code = repairs.hear()
+            assert code in {"0", "9"}
+            return code == "9"
+
+        met: list[set[str]] = []
+        for step in itertools.count():
+            once = Path(shutil.copytree(writer.log_dir, in_memory / f"{step}", symlinks=True))
+            if not killed(once, step):
+                break
+            # What is unfinished is thrown away by the next run, and may look like anything.
+            there = {re.sub(r"\d{9,}", "", path.name) for path in once.rglob("*") if "unfinished" not in path.name}
+            if there in met:
+                continue
+            met.append(there)
+            for again in itertools.count():
+                twice = Path(shutil.copytree(once, in_memory / f"{step}-{again}", symlinks=True))
+                went_on = killed(twice, again)
+                if went_on:
+                    rebuild_record(twice, None)
+                with LogReader(twice) as log:
+                    assert writer.log_id in log.predecessors
+                    assert log.rows == (10 if harm == "damaged" else 8)
+                    assert log.gaps() == ([] if harm == "damaged" else [Gap(PRODUCER, 8, 10)])
+                if not went_on:
+                    break
+        assert len(met) > 2
 
 
 def test_killed_half_way_it_is_repaired_by_another_run(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from driftline.errors import LogDamagedError, LogError
 from driftline.eventlog.reader import LogReader
-from driftline.eventlog.store import FILE_NAME, Gap, LogStore, Tombstone
+from driftline.eventlog.record import Gap, Tombstone
+from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import LogWriter
 from tests.eventlog.lines import PRODUCER, append, check_whole, open_log
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from driftline.errors import LogDamagedError, LogUnavailableError
-from driftline.eventlog.store import FILE_NAME, Gap, Tombstone
+from driftline.eventlog.record import Gap, Tombstone
+from driftline.eventlog.store import FILE_NAME
 from driftline.eventlog.writer import LINK_NAME, LogWriter
 from tests.eventlog.lines import PRODUCER, append, check_whole, content, join, line, open_log, segments
 from tests.processes import Script

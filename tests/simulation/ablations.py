@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from driftline.durable import sync_content
 from driftline.eventlog import seal
-from driftline.eventlog.store import Commit, LogStore
+from driftline.eventlog.record import Commit
+from driftline.eventlog.store import LogStore
 from driftline.eventlog.writer import LogWriter
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.segments import segment_firsts, segment_name

@@ -34,7 +34,9 @@ POWER = ("cut_power_of_api", "cut_power_of_worker")
 OPERATOR = ("back_up_log", "restore_log")
 
 _NOT_TRACED = frozenset(("event", "error", "log_dir", "outboxes", "seconds"))
-_NEVER_LOGGED = frozenset(("relay.failed", "stream.failed", "log.damaged", "log.incomplete", "log.record_damaged"))
+_NEVER_LOGGED = frozenset(
+    ("relay.failed", "stream.failed", "log.damaged", "log.incomplete", "log.record_damaged", "log.unusable")
+)
 """What the code says when it meets what it should not: an error unforeseen, or damage, of which there is none here."""
 
 _WAITS_S = (0.0, 0.005, 0.02, 0.1, 0.5)

@@ -1,6 +1,7 @@
 """The ledger counts the log itself, and finds whatever is not where it should be."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from driftline.contract.checksum import with_checksum
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog.reader import LogReader
-from driftline.eventlog.store import Gap, Tombstone
+from driftline.eventlog.record import Gap, Tombstone
+from driftline.eventlog.repair import rebuild_record
 from driftline.eventlog.writer import LogWriter
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.root import OutboxRoot
@@ -155,6 +157,29 @@ def test_a_gap_is_told_and_what_is_in_it_is_missing(books: Books) -> None:
     ledger = books.take()
     assert balance(ledger) == (10, 4, 2, 0, 4)
     assert ledger.gaps == (Gap(books.outbox.producer, 2, 6),)
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held by the outbox", "held by nobody"])
+def test_after_the_repair_of_a_log_that_lost_its_end_what_is_gone_is_missing_until_it_comes_again(
+    books: Books, held: bool
+) -> None:
+    if held:
+        books.accept(5)
+    producer = books.outbox.producer
+    books.commit(range(5), 5)
+    books.log.close()
+    path = books.log.log_dir / "segments" / "00000001.jsonl"
+    os.truncate(path, path.stat().st_size * 3 // 5 + 10)
+    assert rebuild_record(books.log.log_dir, None) is not None
+    ledger = books.take()
+    assert balance(ledger) == ((5, 3, 2, 0, 0) if held else (5, 3, 0, 0, 2))
+    assert ledger.gaps == (() if held else (Gap(producer, 3, 5),))
+    assert books.log.try_open()
+    books.commit([3], 4)
+    assert books.take().missing == (0 if held else 1)
+    books.commit([4], 5)
+    ledger = books.take()
+    assert (balance(ledger), ledger.gaps) == ((5, 5, 0, 0, 0), ())
 
 
 @pytest.mark.parametrize("place", [0, line("x" * 32, 0).index(b"21:00") + 1], ids=["unreadable", "readable"])

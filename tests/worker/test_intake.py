@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.eventlog.store import Gap, Tombstone
+from driftline.eventlog.record import Gap, Tombstone
 from driftline.outbox.reader import TOMBSTONE
 from driftline.transport.batch import Batch
 from driftline.worker.intake import Intake, decide

@@ -209,14 +209,32 @@ def test_a_port_that_is_taken_is_said_before_the_log_is_touched(tmp_path: Path, 
     assert not (tmp_path / "b").exists()
 
 
-def test_a_damaged_log_is_an_error_that_says_what_is_wrong(tmp_path: Path, start: Start) -> None:
+def test_a_damaged_log_is_waited_for_while_health_and_metrics_say_what_is_wrong_and_what_to_run(
+    tmp_path: Path, start: Start, free_port: int
+) -> None:
     writer = open_log(tmp_path / "logs")
     append(writer, 0, 3)
     writer.close()
+    whole = segments(tmp_path / "logs")[0].read_bytes()
     os.truncate(segments(tmp_path / "logs")[0], 10)
-    code, said = start(tmp_path).end(None)
-    assert (code, said.split()[0]) == (3, "log_damaged")
-    assert "holds 10 bytes" in said
+    worker = start(tmp_path, metrics_port=free_port)
+    wait_until(lambda: "holds 10 bytes" in health(free_port)[1])
+    assert "driftline log repair" in health(free_port)[1]
+    with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics", timeout=5) as answer:
+        assert b"driftline_log_record_damaged 1.0" in answer.read()
+    segments(tmp_path / "logs")[0].write_bytes(whole)
+    wait_until(lambda: health(free_port) == (200, ""))
+    assert worker.end() == (0, "")
+
+
+def test_one_that_waits_for_a_damaged_log_still_ends_when_asked_to(
+    tmp_path: Path, start: Start, free_port: int
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "log.sqlite").write_bytes(b"no database at all" * 1000)
+    worker = start(tmp_path, metrics_port=free_port)
+    wait_until(lambda: "is damaged" in health(free_port)[1])
+    assert worker.end() == (0, "")
 
 
 def test_outboxes_that_obey_another_log_are_an_error_that_names_the_command(

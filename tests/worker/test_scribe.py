@@ -11,11 +11,12 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from driftline.errors import LogDamagedError, LogUnavailableError
-from driftline.eventlog.store import LogStore
+from driftline.eventlog.repair import rebuild_record
+from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import LogWriter
 from driftline.transport.batch import Batch
 from driftline.worker.scribe import Scribe
-from tests.eventlog.lines import PRODUCER, check_whole, line, open_log, segments
+from tests.eventlog.lines import PRODUCER, append, check_whole, line, open_log, segments
 from tests.small_disk import CAPTURE_BYTES, KINDS, SmallDisk, small_disk
 from tests.transport.world import World
 from tests.waiting import eventually
@@ -39,6 +40,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test need not wait as long between two attempts as a disk may take to recover."""
     monkeypatch.setattr("driftline.worker.scribe._RETRY_S", 0.02)
     monkeypatch.setattr("driftline.worker.scribe._STANDBY_POLL_S", 0.02)
+    monkeypatch.setattr("driftline.worker.scribe._DAMAGED_POLL_S", 0.02)
 
 
 @pytest.fixture(params=KINDS)
@@ -159,6 +161,31 @@ def test_a_log_that_is_found_damaged_after_a_failure_is_given_up_with_an_error(t
 
     run(story)
     assert segments(tmp_path)[0].stat().st_size == 10
+
+
+def test_a_damaged_log_is_said_once_can_be_repaired_meanwhile_and_is_gone_on_with(tmp_path: Path) -> None:
+    writer = open_log(tmp_path)
+    append(writer, 0, 3)
+    writer.close()
+    (tmp_path / FILE_NAME).write_bytes(b"no database at all" * 1000)
+
+    async def story() -> None:
+        scribe = Scribe(LogWriter(tmp_path))
+        opening = asyncio.create_task(scribe.open())
+        await eventually(lambda: counted("driftline_log_record_damaged") == 1)
+        assert "driftline log repair" in scribe.reason
+        rebuilt = await asyncio.to_thread(rebuild_record, tmp_path, writer.log_id)
+        assert rebuilt is not None
+        await opening
+        assert (scribe.reason, scribe.log_id) == ("", rebuilt.log_id)
+        assert counted("driftline_log_record_damaged") == 0
+        await scribe.take([batch(2, 5)])
+        await scribe.close()
+
+    with capture_logs() as logged:
+        run(story)
+    assert [entry["event"] for entry in logged].count("log.unusable") == 1
+    check_whole(tmp_path, 5)
 
 
 def test_a_disk_that_refuses_at_the_start_is_waited_for_and_nobody_takes_the_log_for_open(

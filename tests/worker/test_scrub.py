@@ -61,6 +61,7 @@ def test_a_missing_segment_is_said_once_and_a_log_that_is_no_log_is_waited_for(t
             append(writer, seq, seq + 1)
         segments(tmp_path)[0].unlink()
         await eventually(lambda: any(entry["event"] == "log.incomplete" for entry in logged))
+        assert REGISTRY.get_sample_value("driftline_log_lost_lines") == 1
         (content := segments(tmp_path)[0]).write_bytes(content.read_bytes().replace(b"seq", b"sea"))
         await eventually(lambda: damaged_lines() == 1)
         writer.close()
@@ -91,6 +92,7 @@ def test_a_record_that_is_damaged_under_its_writer_is_said_once(
         await eventually(lambda: any(entry["event"] == "log.record_damaged" for entry in logged))
         before = len(opened)
         await eventually(lambda: len(opened) >= before + 3)
+        assert REGISTRY.get_sample_value("driftline_log_record_damaged") == 1
 
     with capture_logs() as logged:
         scrubbing(tmp_path, story)

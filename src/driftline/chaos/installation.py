@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from driftline import layout
 from driftline.chaos.broker import Broker
 from driftline.chaos.disk import SmallDisk
 from driftline.chaos.machine import Machine
@@ -52,12 +53,12 @@ class Installation:
     @property
     def outbox_dir(self) -> Path:
         """Folder of all outboxes."""
-        return self.data / "outbox"
+        return layout.outbox_dir(self.data)
 
     @property
     def log_dir(self) -> Path:
         """Folder of the log."""
-        return self.data / "logs"
+        return layout.log_dir(self.data)
 
     async def all_ready(self, within_s: float = _READY_WITHIN_S) -> None:
         """Returns when all of it does its work.
@@ -70,12 +71,17 @@ class Installation:
                 raise ChaosError(f"{process.name} was not ready within {within_s:g} s; see {process.name}.out")
 
 
+def data_folder(folder: Path) -> Path:
+    """Returns the data folder of an installation in this folder."""
+    return folder / "data"
+
+
 def small_disks(folder: Path, machine: Machine, size_bytes: int) -> dict[str, SmallDisk]:
     """Returns the disks under the outboxes and the log of an installation, not mounted yet; none where none can be."""
     if "mounts" not in machine.abilities:
         return {}
-    data = folder / "data"
-    return {"outbox": SmallDisk(data / "outbox", size_bytes), "log": SmallDisk(data / "logs", size_bytes)}
+    folders = {"outbox": layout.outbox_dir(data_folder(folder)), "log": layout.log_dir(data_folder(folder))}
+    return {name: SmallDisk(path, size_bytes) for name, path in folders.items()}
 
 
 @asynccontextmanager
@@ -94,7 +100,7 @@ async def install(
     Raises:
         ChaosError: Something cannot be started.
     """
-    data = folder / "data"
+    data = data_folder(folder)
     data.mkdir(exist_ok=True)
     async with AsyncExitStack() as stack:
         for disk in disks.values():

@@ -25,10 +25,15 @@ def access(settings: "Settings", address: str) -> "tuple[Path | None, Tls | None
     """
     if settings.api_metrics_port and settings.api_metrics_port == settings.port:
         raise SettingsError(f"the API and its metrics cannot both have port {settings.port}")
-    return _keys(settings, address), _tls(settings)
+    return keys_asked_for(settings, address), tls_served(settings)
 
 
-def _keys(settings: "Settings", address: str) -> Path | None:
+def keys_asked_for(settings: "Settings", address: str) -> Path | None:
+    """The file with the API keys, if requests to an API on this address need one.
+
+    Raises:
+        KeysError: They do, and there is none, or the file cannot be read.
+    """
     if settings.auth == "none" or (settings.auth == "auto" and ipaddress.ip_address(address).is_loopback):
         return None
     from driftline.api.keys import read_keys  # noqa: PLC0415 - see read_settings
@@ -51,7 +56,13 @@ def _keys(settings: "Settings", address: str) -> Path | None:
     return path
 
 
-def _tls(settings: "Settings") -> "Tls | None":
+def tls_served(settings: "Settings") -> "Tls | None":
+    """What HTTPS is served with, if it is.
+
+    Raises:
+        SettingsError: One of the two files is named and the other is not.
+        TlsError: They are of no use.
+    """
     certificate, key = settings.tls_certificate, settings.tls_key
     if certificate is None and key is None:
         return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from driftline import layout
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.options import Json
 
@@ -161,6 +162,7 @@ def _judge_again(folder: Path, *, as_json: bool) -> None:
     import msgspec  # noqa: PLC0415
 
     from driftline.chaos.history import History  # noqa: PLC0415
+    from driftline.chaos.installation import data_folder  # noqa: PLC0415
     from driftline.chaos.judge import Judge  # noqa: PLC0415
     from driftline.chaos.plan import HISTORY, PLAN, Plan  # noqa: PLC0415
     from driftline.chaos.words import judged, verdict_as_dict  # noqa: PLC0415
@@ -172,7 +174,8 @@ def _judge_again(folder: Path, *, as_json: bool) -> None:
         raise typer.BadParameter(f"{folder} is not the folder of a run: it has no {PLAN}") from None
     schema, model = load_package(seed_package())
     with History(folder / HISTORY) as history:
-        verdict = Judge(schema, model, plan.seed).judge(history, folder / "data" / "outbox", folder / "data" / "logs")
+        data = data_folder(folder)
+        verdict = Judge(schema, model, plan.seed).judge(history, layout.outbox_dir(data), layout.log_dir(data))
     for line in judged(verdict):
         _say(line, as_json=as_json)
     if as_json:

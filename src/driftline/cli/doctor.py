@@ -26,11 +26,13 @@ Quick = Annotated[bool, typer.Option("--quick", help="Leave out the ledger, whic
 def doctor(*, data: Data = None, broker: Broker = None, quick: Quick = False, as_json: Json = False) -> None:
     """Looks over the whole installation; says what is wrong and what to do about it; ends with 1 at any problem.
 
-    Folders, disks and their speed, outboxes, the log, Redis, clocks, versions, limits, and the ledger. Run it as the
-    user that Driftline runs as, while it runs or not: it is not disturbed, and nothing is written but a temporary file.
+    Folders, disks and their speed, outboxes, the log, Redis, API keys, TLS, clocks, versions, limits, and the ledger.
+    Run it as the user that Driftline runs as, while it runs or not: it is not disturbed, and nothing is written but a
+    temporary file.
     """
     settings = read_settings(data=data, broker=broker)
-    from driftline.cli.progress import progress  # noqa: PLC0415 - see read_settings
+    from driftline.cli.access_check import check_access  # noqa: PLC0415 - see read_settings
+    from driftline.cli.progress import progress  # noqa: PLC0415
     from driftline.doctor.examine import examine  # noqa: PLC0415
     from driftline.doctor.finding import Installation  # noqa: PLC0415
 
@@ -47,7 +49,8 @@ def doctor(*, data: Data = None, broker: Broker = None, quick: Quick = False, as
     )
     found = []
     with progress("counting the log") as advance:
-        for finding in examine(at, count=not quick, progress=advance):
+        further = {"access": lambda _: check_access(settings)}
+        for finding in examine(at, further, count=not quick, progress=advance):
             found.append(finding)
             if not as_json:
                 _print(finding)

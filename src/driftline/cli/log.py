@@ -93,6 +93,7 @@ def verify(*, data: Data = None, as_json: Json = False) -> None:
     settings = read_settings(data=data)
     from driftline.cli.progress import progress  # noqa: PLC0415 - see read_settings
     from driftline.eventlog.verify import verify_log  # noqa: PLC0415
+    from driftline.eventlog.writer import LOSS_REMEDY  # noqa: PLC0415
     from driftline.telemetry import configure_logging  # noqa: PLC0415
 
     configure_logging(settings.log_format)
@@ -102,8 +103,10 @@ def verify(*, data: Data = None, as_json: Json = False) -> None:
         typer.echo(json.dumps(found.as_dict(), indent=2))
     else:
         typer.echo(f"{found.lines:,} lines, {found.bytes:,} bytes, in {settings.log_dir}")
-        for line in (*found.problems, *(f"{it.lines:,} damaged lines at {it}" for it in found.damaged)):
-            typer.echo(typer.style(line, fg="red"))
+        for line in (*found.problems, *found.lost, *(f"{it.lines:,} damaged lines at {it}" for it in found.damaged)):
+            typer.echo(typer.style(str(line), fg="red"))
+        if found.lost:
+            typer.echo(f"{LOSS_REMEDY}; what an outbox still holds comes again then")
         if found.damaged:
             typer.echo(f"they are left out of reports, and set aside in {settings.log_dir / 'quarantine'}")
         if found.sound:
@@ -113,11 +116,12 @@ def verify(*, data: Data = None, as_json: Json = False) -> None:
 
 
 def repair(*, data: Data = None) -> None:
-    """Rebuilds log.sqlite, the record of what is committed, from the segments, when it is damaged or gone.
+    """Rebuilds log.sqlite, the record of what is committed, from the segments, when these are not what it says.
 
-    Stop the worker first. Every whole line is kept, none is doubled; damaged ones are set aside. The log gets a new id
-    and replaces the one it was: outboxes follow by themselves, and send again what it lacks. What it lacks and no
-    outbox holds any more is missing, and the ledger says so. See docs/log.md.
+    It may be damaged or gone, or a segment shorter than it says. Stop a worker that has the log. Every whole line is
+    kept, none is doubled; damaged ones are set aside. The log gets a new id and replaces the one it was: outboxes
+    follow by themselves, and send again what it lacks. What it lacks and no outbox holds any more is missing, and the
+    ledger says so. See docs/log.md.
     """
     settings = read_settings(data=data)
     from driftline.eventlog.repair import rebuild_record  # noqa: PLC0415 - see read_settings
@@ -127,15 +131,24 @@ def repair(*, data: Data = None) -> None:
     configure_logging(settings.log_format)
     rebuilt = rebuild_record(settings.log_dir, OutboxRoot(settings.outbox_dir).log_id())
     if rebuilt is None:
-        typer.echo(f"the record of the log in {settings.log_dir} is sound; there is nothing to repair")
+        typer.echo(
+            f"the record of the log in {settings.log_dir} is sound, and its segments are as long as it says; "
+            "there is nothing to repair"
+        )
         return
     typer.echo(f"{rebuilt.lines:,} lines of {len(rebuilt.committed):,} producers are in log {rebuilt.log_id} now")
     typer.echo(f"it replaces {', '.join(rebuilt.predecessors) or 'none that is known: see driftline log replace'}")
+    for loss in rebuilt.lost:
+        typer.echo(typer.style(str(loss), fg="red"))
+    if rebuilt.lost:
+        typer.echo("what an outbox still holds of that comes again; what none does, driftline ledger counts as missing")
     if rebuilt.damaged_lines:
         typer.echo(typer.style(f"{rebuilt.damaged_lines:,} damaged lines are set aside", fg="red"))
     if rebuilt.cut_bytes:
         typer.echo(f"{rebuilt.cut_bytes:,} bytes at the end are no whole line; they are set aside")
-    typer.echo("start the worker, wait until it has taken what the outboxes hold, and look at: driftline ledger")
+    typer.echo(
+        "start the worker, unless one waits for this; when it has taken what the outboxes hold, see: driftline ledger"
+    )
 
 
 def replace(log_id: OldLog, *, data: Data = None) -> None:

@@ -4,37 +4,32 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from datetime import datetime
-
-import msgspec
 
 from driftline.doctor.finding import Finding, Installation, duration, size
 from driftline.doctor.locks import is_locked
+from driftline.doctor.stamp import stamped_at
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog.damage import QUARANTINE, lines_set_aside
+from driftline.eventlog.loss import Loss, find_losses
 from driftline.eventlog.reader import LogReader
-from driftline.eventlog.store import FILE_NAME, LogStore
-from driftline.eventlog.writer import SEGMENTS, segment_path
+from driftline.eventlog.store import FILE_NAME
+from driftline.eventlog.verify import committed_blocks
+from driftline.eventlog.writer import LOSS_REMEDY, SEGMENTS, segment_path
 from driftline.outbox.root import OutboxRoot
 
 _AHEAD_S = 5.0
 _SHOWN = 3
 
 
-class _Stamped(msgspec.Struct):
-    timestamp: datetime
-
-
-_decoder = msgspec.json.Decoder(_Stamped)
-
-
 def check_log(at: Installation) -> Iterator[Finding]:
     """Yields what is found of the log; it may be written meanwhile."""
     locked = is_locked(at.log_dir)
     try:
+        _, blocks = committed_blocks(at.log_dir)
+        lost = find_losses(at.log_dir, blocks)
         with LogReader(at.log_dir) as log:
             rows, log_id, predecessors = log.rows, log.log_id, log.predecessors
-            last = deque(log.lines(max(0, rows - 1)), maxlen=1)
+            last = deque(log.lines(max(0, rows - 1)) if not lost else (), maxlen=1)
             text = f"{rows:,} lines, {size(log.size_bytes)}, log {log_id}"
     except LogNotFoundError:
         yield from _no_log(at)
@@ -44,7 +39,7 @@ def check_log(at: Installation) -> Iterator[Finding]:
         yield Finding("log", "problem", error.message.partition("; ")[0], f"stop the worker, then: {remedy}")
         return
     yield Finding("log", "ok", text)
-    yield from _segments(at, locked=locked)
+    yield _segments(at, {block.segment for block in blocks}, lost, locked=locked)
     yield _worker(locked=locked)
     yield from _obeyed(at, log_id, predecessors)
     yield from _last(last)
@@ -61,27 +56,16 @@ def _no_log(at: Installation) -> Iterator[Finding]:
         yield Finding("log", "ok", "none yet: it is made when the first worker starts")
 
 
-def _segments(at: Installation, *, locked: bool) -> Iterator[Finding]:
-    store = LogStore(at.log_dir / FILE_NAME, at_rest=True)
-    try:
-        lengths = store.segment_lengths()
-    finally:
-        store.close()
-    wrong = []
-    for number, length in lengths.items():
-        path = segment_path(at.log_dir, number)
-        held = path.stat().st_size if path.exists() else None
-        if held is None:
-            wrong.append(f"{path.name} is missing")
-        elif held < length:
-            wrong.append(f"{path.name} has {held:,} of {length:,} bytes")
-        elif not locked and not os.access(path, os.W_OK):
-            wrong.append(f"{path.name} may not be written by this user")
-    if wrong:
-        text = "; ".join(wrong[:_SHOWN]) + (f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else "")
-        yield Finding("segments", "problem", text, "bring them back from a backup: see docs/log.md")
-    else:
-        yield Finding("segments", "ok", f"{len(lengths)}, each as long as was committed")
+def _segments(at: Installation, numbers: set[int], lost: list[Loss], *, locked: bool) -> Finding:
+    if lost:
+        text = "; ".join(map(str, lost[:_SHOWN])) + (f"; and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
+        return Finding("segments", "problem", text, f"{LOSS_REMEDY} (see docs/log.md)")
+    paths = [segment_path(at.log_dir, number) for number in sorted(numbers)]
+    foreign = [path.name for path in paths if not locked and not os.access(path, os.W_OK)]
+    if foreign:
+        text = f"{len(foreign)} may not be written by this user, such as {foreign[0]}"
+        return Finding("segments", "problem", text, "run as the user whose log it is, or: chown -R")
+    return Finding("segments", "ok", f"{len(paths)}, each as long as was committed")
 
 
 def _worker(*, locked: bool) -> Finding:
@@ -104,13 +88,10 @@ def _obeyed(at: Installation, log_id: str, predecessors: frozenset[str]) -> Iter
 
 
 def _last(last: deque[bytes]) -> Iterator[Finding]:
-    try:
-        timestamp = _decoder.decode(last[0]).timestamp if last else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    at = stamped_at(last[0]) if last else None
+    if at is None:
         return
-    if timestamp is None:
-        return
-    ahead_s = timestamp.timestamp() - time.time()
+    ahead_s = at - time.time()
     if ahead_s > _AHEAD_S:
         text = f"the last event is stamped {duration(ahead_s)} in the future"
         remedy = "some machine's clock is wrong, or was: keep all of them set with NTP"

@@ -1,6 +1,6 @@
 """Runs all checks, one after the other; what one cannot look at is a finding, and the others go on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from driftline.doctor.broker import check_broker
@@ -14,7 +14,9 @@ from driftline.eventlog.store import FILE_NAME
 from driftline.telemetry import redact
 from driftline.transport.ledger import Progress, take_ledger
 
-CHECKS: Final = {
+Check = Callable[[Installation], Iterator[Finding]]
+
+CHECKS: Final[Mapping[str, Check]] = {
     "machine": check_machine,
     "disks": check_disks,
     "outboxes": check_outboxes,
@@ -23,21 +25,24 @@ CHECKS: Final = {
 }
 
 
-def examine(at: Installation, *, count: bool, progress: Progress | None = None) -> Iterator[Finding]:
+def examine(
+    at: Installation, further: Mapping[str, Check] | None = None, *, count: bool, progress: Progress | None = None
+) -> Iterator[Finding]:
     """Yields what is found, whether Driftline runs or not; it is not disturbed.
 
     Args:
         at: What to look at.
+        further: Checks of what is not this folder's to know, by what they look at.
         count: Take the ledger too, which reads the whole log.
         progress: Is told how far that is.
     """
-    for name, check in CHECKS.items():
+    for name, check in {**CHECKS, **(further or {})}.items():
         yield from _looked_at(name, check, at)
     if count:
         yield from _looked_at("ledger", lambda here: _ledger(here, progress), at)
 
 
-def _looked_at(name: str, check: Callable[[Installation], Iterator[Finding]], at: Installation) -> Iterator[Finding]:
+def _looked_at(name: str, check: Check, at: Installation) -> Iterator[Finding]:
     try:
         for finding in check(at):
             yield finding._replace(text=redact(finding.text))

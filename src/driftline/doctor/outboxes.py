@@ -2,12 +2,10 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-
-import msgspec
 
 from driftline.doctor.finding import Finding, Installation, duration, size
 from driftline.doctor.locks import is_locked
+from driftline.doctor.stamp import stamped_at
 from driftline.errors import LogError
 from driftline.eventlog.reader import LogReader
 from driftline.outbox.reader import OutboxReader
@@ -16,13 +14,6 @@ from driftline.outbox.segments import held_bytes
 
 _LATE_S = 60.0
 _FULL_RATIO = 0.8
-
-
-class _Stamped(msgspec.Struct):
-    timestamp: datetime
-
-
-_decoder = msgspec.json.Decoder(_Stamped)
 
 
 def check_outboxes(at: Installation) -> Iterator[Finding]:
@@ -97,11 +88,8 @@ def _uncommitted(root: OutboxRoot, producer: str, committed: int) -> tuple[int, 
         events = reader.read(1, 1 << 16).events
     finally:
         reader.close()
-    try:
-        age_s = time.time() - _decoder.decode(events[0]).timestamp.timestamp() if events else 0.0
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        age_s = 0.0
-    return stop - start, max(0.0, age_s)
+    at = stamped_at(events[0]) if events else None
+    return stop - start, 0.0 if at is None else max(0.0, time.time() - at)
 
 
 def _quarantine(root: OutboxRoot) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from driftline.contract.checksum import vouched
 from driftline.durable import make_directory, write_durably
-from driftline.eventlog.store import Block
+from driftline.eventlog.record import Block
 
 QUARANTINE = "quarantine"
 _NAME = re.compile(r"\d{8}-\d+-(\d+)\.bin")

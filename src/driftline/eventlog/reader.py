@@ -12,8 +12,9 @@ import msgspec
 
 from driftline.errors import LogDamagedError
 from driftline.eventlog.damage import Damage, Sifted, intact, sift, split
-from driftline.eventlog.store import FILE_NAME, Block, Gap, LogStore, Tombstone
-from driftline.eventlog.writer import segment_path
+from driftline.eventlog.record import Block, Gap, Tombstone
+from driftline.eventlog.store import FILE_NAME, LogStore
+from driftline.eventlog.writer import LOSS_REMEDY, segment_path
 
 
 class LineId(NamedTuple):
@@ -177,7 +178,7 @@ class LogReader:
                         file.seek(block.start)
                         content = file.read(block.length)
                         if len(content) != block.length:
-                            raise LogDamagedError(f"{path} is shorter than what was committed to it")
+                            raise LogDamagedError(f"{path} is shorter than what was committed to it; {LOSS_REMEDY}")
                         yield content
             except OSError as error:
-                raise LogDamagedError(f"{path} cannot be read: {error.strerror}") from error
+                raise LogDamagedError(f"{path} cannot be read: {error.strerror}; {LOSS_REMEDY}") from error

@@ -1,4 +1,4 @@
-"""Rebuilds the record of a log, ``log.sqlite``, from its segments."""
+"""Rebuilds the record of a log, ``log.sqlite``, from its segments, and says what these lack."""
 
 import os
 import re
@@ -17,12 +17,16 @@ from driftline.contract.checksum import claims_checksum, vouched
 from driftline.durable import lock_directory, make_directory, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.damage import QUARANTINE, Damage, give_to_owner, set_aside
-from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Gap, LogStore
-from driftline.eventlog.writer import RESTORING, SEGMENTS, segment_path
+from driftline.eventlog.loss import Loss, find_losses
+from driftline.eventlog.record import BLOCK_BYTES, Block, Gap, Tombstone
+from driftline.eventlog.store import FILE_NAME, LogStore
+from driftline.eventlog.writer import LOCK_WITHIN_S, RESTORING, SEGMENTS, segment_path
 
 log = structlog.get_logger()
 
+_UNFINISHED = f".{FILE_NAME}.unfinished"
 _REBUILT = f".{FILE_NAME}.rebuilt"
+"""Whole from the moment it has this name: the ids that it knows may be known from nowhere else."""
 _LOG_ID = re.compile(r"[0-9a-f]{32}")
 _SIDE_FILES = ("-wal", "-shm")
 
@@ -38,7 +42,8 @@ class Rebuilt:
         damaged_lines: Lines that do not vouch for themselves; they are set aside.
         cut_bytes: Bytes at the very end that are no whole line; they are set aside, and the worker cuts them.
         committed: The next seq to expect, by producer.
-        gaps: Events that no line is there for, though there are later ones.
+        lost: What the segments lack of what the record says, if that could be believed.
+        gaps: Events that no line is there for, though the log had them, or later ones.
     """
 
     log_id: str = ""
@@ -47,6 +52,7 @@ class Rebuilt:
     damaged_lines: int = 0
     cut_bytes: int = 0
     committed: dict[str, int] = field(default_factory=dict)
+    lost: list[Loss] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
 
@@ -59,11 +65,12 @@ _decoder = msgspec.json.Decoder(_Identified)
 
 
 def rebuild_record(log_dir: Path, obeyed: str | None) -> Rebuilt | None:
-    """Rebuilds a record that is damaged or gone, from the lines themselves; returns None if it is neither.
+    """Rebuilds a record that is damaged, gone, or says more than the segments hold; returns None if it is sound.
 
     A whole line was committed, or was about to be: either way it is an event that its producer was answered for, with
     its number, so taking it as committed neither doubles nor loses it. The log gets a new id and names the old one as
-    replaced, so that nobody believes what the old one acknowledged.
+    replaced, so that nobody believes what the old one acknowledged. Of what the segments lack, outboxes that still hold
+    it send it again; until then it is a gap. Killed at any moment, it is run again.
 
     Args:
         log_dir: The directory of the log; its worker must be stopped.
@@ -79,44 +86,90 @@ def rebuild_record(log_dir: Path, obeyed: str | None) -> Rebuilt | None:
     numbers = sorted(int(path.stem) for path in (log_dir / SEGMENTS).glob("[0-9]*.jsonl"))
     if not numbers:
         raise LogNotFoundError(f"there are no segments in {log_dir / SEGMENTS} to rebuild a record from")
-    if numbers != list(range(1, numbers[-1] + 1)):
-        missing = min(set(range(1, numbers[-1] + 1)) - set(numbers))
-        raise LogDamagedError(f"{segment_path(log_dir, missing)} is missing: bring it back from a backup first")
     try:
-        lock_fd = lock_directory(log_dir)
+        lock_fd = lock_directory(log_dir, within_s=LOCK_WITHIN_S)
         if lock_fd is None:
             raise LogUnavailableError(f"a worker has {log_dir}; stop it first")
         try:
-            return None if _sound(log_dir / FILE_NAME) else _rebuild(log_dir, numbers, obeyed)
+            earlier = _Earlier()
+            blocks = earlier.believe(log_dir / FILE_NAME)
+            _check_numbers(log_dir, numbers, blocks or [])
+            lost = find_losses(log_dir, blocks or [])
+            if blocks is not None and not lost:
+                return None
+            earlier.believe(log_dir / _REBUILT)
+            return _rebuild(log_dir, numbers, obeyed, earlier, lost)
         finally:
             os.close(lock_fd)
     except OSError as error:
         raise LogUnavailableError(f"cannot use {log_dir}: {error.strerror}") from error
 
 
-def _sound(path: Path) -> bool:
-    try:
-        LogStore(path).close()
-    except (LogDamagedError, LogNotFoundError):
-        return False
-    return True
+@dataclass
+class _Earlier:
+    """What can be believed of what a log had: by its record, and by one that an interrupted run has rebuilt."""
+
+    reached: dict[str, int] = field(default_factory=dict)
+    tombstones: set[Tombstone] = field(default_factory=set)
+
+    def believe(self, path: Path) -> list[Block] | None:
+        """Adds what a record says, and returns its blocks; None if it is not there, or not sound."""
+        try:
+            store = LogStore(path)
+        except (LogDamagedError, LogNotFoundError):
+            return None
+        try:
+            ends = [*store.committed().items(), *((gap.producer, gap.stop_seq) for gap in store.gaps())]
+            for producer, stop in ends:
+                self.reached[producer] = max(stop, self.reached.get(producer, 0))
+            self.tombstones |= {*store.tombstones()}
+            return store.blocks()
+        finally:
+            store.close()
+
+    def gaps(self, producer: str, first_seq: int, stop_seq: int) -> Iterator[Gap]:
+        """Yields what is missing of a stretch for which there is no line: what came damaged is known to have been."""
+        for seq in sorted(seq for name, seq in self.tombstones if name == producer and first_seq <= seq < stop_seq):
+            if first_seq < seq:
+                yield Gap(producer, first_seq, seq)
+            first_seq = seq + 1
+        if first_seq < stop_seq:
+            yield Gap(producer, first_seq, stop_seq)
 
 
-def _rebuild(log_dir: Path, numbers: list[int], obeyed: str | None) -> Rebuilt:
-    rebuilt = Rebuilt()
+def _check_numbers(log_dir: Path, numbers: list[int], blocks: list[Block]) -> None:
+    last = max(numbers[-1], max((block.segment for block in blocks), default=0))
+    missing = sorted({*range(1, last + 1)} - {*numbers})
+    if missing:
+        path = segment_path(log_dir, missing[0])
+        raise LogDamagedError(
+            f"{path} is missing: bring it back from a backup first; where there is none, make an empty file of that "
+            "name, and what it held counts as lost"
+        )
+
+
+def _rebuild(log_dir: Path, numbers: list[int], obeyed: str | None, earlier: _Earlier, lost: list[Loss]) -> Rebuilt:
+    rebuilt = Rebuilt(lost=lost)
     blocks: list[Block] = []
     for number in numbers:
         first_row = blocks[-1].first_row + blocks[-1].lines if blocks else 0
         blocks += _read_segment(log_dir, number, first_row, rebuilt, last=number == numbers[-1])
     known = {*_known_ids(log_dir / FILE_NAME), *_known_ids(log_dir / _REBUILT), *([obeyed] if obeyed else [])}
     rebuilt.predecessors = tuple(sorted(known))
-    path = log_dir / _REBUILT
-    for leftover in (path, *(Path(f"{path}{suffix}") for suffix in _SIDE_FILES)):
-        leftover.unlink(missing_ok=True)
+    ends = [Gap(producer, rebuilt.committed.get(producer, 0), stop) for producer, stop in earlier.reached.items()]
+    rebuilt.gaps = [gap for without_line in (*rebuilt.gaps, *ends) for gap in earlier.gaps(*without_line)]
     segments = [(number, segment_path(log_dir, number).stat().st_ctime) for number in numbers]
-    store = LogStore(path, create=True)
+    _remove(log_dir / _UNFINISHED)
+    store = LogStore(log_dir / _UNFINISHED, create=True)
     try:
-        store.fill(segments, blocks, rebuilt.committed, rebuilt.gaps, rebuilt.predecessors)
+        store.fill(
+            segments=segments,
+            blocks=blocks,
+            committed=rebuilt.committed,
+            gaps=rebuilt.gaps,
+            tombstones=earlier.tombstones,
+            predecessors=rebuilt.predecessors,
+        )
         rebuilt.log_id = store.log_id()
     finally:
         store.close()
@@ -125,22 +178,31 @@ def _rebuild(log_dir: Path, numbers: list[int], obeyed: str | None) -> Rebuilt:
     return rebuilt
 
 
+def _remove(path: Path) -> None:
+    for leftover in (path, *(Path(f"{path}{suffix}") for suffix in _SIDE_FILES)):
+        leftover.unlink(missing_ok=True)
+
+
 def _put_in_place(log_dir: Path) -> None:
-    """Swaps the records; at no moment is there one that could be taken for whole and is not."""
+    """Swaps the records; at no moment is there one that could be taken for whole and is not, or none that is whole."""
     quarantine = log_dir / QUARANTINE
     make_directory(quarantine)
+    fd = os.open(log_dir / _UNFINISHED, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    give_to_owner(log_dir, quarantine, log_dir / _UNFINISHED)
+    for suffix in _SIDE_FILES:  # of an earlier one of that name, made by looking into it
+        Path(f"{log_dir / _REBUILT}{suffix}").unlink(missing_ok=True)
+    (log_dir / _UNFINISHED).rename(log_dir / _REBUILT)
+    sync_directory(log_dir)
     at = time.time_ns()
     # The old one first: without it its write-ahead log means nothing, but beside a new one it would be played into it.
     for suffix in ("", *_SIDE_FILES):
         with suppress(FileNotFoundError):
             Path(f"{log_dir / FILE_NAME}{suffix}").rename(quarantine / f"{FILE_NAME}-{at}{suffix}")
         sync_directory(log_dir)
-    fd = os.open(log_dir / _REBUILT, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    give_to_owner(log_dir, quarantine, log_dir / _REBUILT)
     (log_dir / _REBUILT).rename(log_dir / FILE_NAME)
     sync_directory(log_dir)
 

@@ -14,7 +14,7 @@ from driftline.eventlog.backup import CHECKSUMS
 from driftline.eventlog.damage import give_to_owner
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.store import FILE_NAME
-from driftline.eventlog.writer import LINK_NAME, RESTORING, SEGMENTS, UNPACKED
+from driftline.eventlog.writer import LINK_NAME, LOCK_WITHIN_S, RESTORING, SEGMENTS, UNPACKED
 
 _MEMBER = re.compile(rf"{re.escape(FILE_NAME)}|{SEGMENTS}/\d{{8}}\.jsonl|{CHECKSUMS}")
 _CHECKSUM = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -49,7 +49,7 @@ def restore_backup(archive: BinaryIO, log_dir: Path) -> Restored | None:
     lock = None
     try:
         make_directory(log_dir)
-        lock = lock_directory(log_dir)
+        lock = lock_directory(log_dir, within_s=LOCK_WITHIN_S)
         if lock is None:
             return None
         segments = log_dir / SEGMENTS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from driftline.errors import LogDamagedError, LogUnavailableError
 
-REMEDY = "stop the worker, and rebuild it from the segments with: driftline log repair"
+REMEDY = "rebuild it from the segments with: driftline log repair"
 
 _ROOM_BYTES = 64 << 10
 """With less than this on the disk, SQLite cannot open a file: its shared memory alone takes half of it."""

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from driftline.errors import LogUnavailableError
 from driftline.eventlog.damage import Damage, intact, set_aside, sift
-from driftline.eventlog.store import FILE_NAME, Block, LogStore
+from driftline.eventlog.loss import Loss, find_losses
+from driftline.eventlog.record import Block
+from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import segment_path
 
 log = structlog.get_logger()
@@ -22,7 +25,7 @@ class Found(NamedTuple):
     Attributes:
         block: The block.
         damage: Stretches that are not what was committed.
-        problem: Why it could not be read whole; empty if it could.
+        problem: Why it could not be read; empty if it could, or if it is not there: ``find_losses`` tells that.
         set_aside: Files that were written to quarantine.
     """
 
@@ -41,7 +44,8 @@ class Verification:
         lines: Committed lines, damaged or not.
         bytes: Committed bytes.
         damaged: Stretches that are not what was committed.
-        problems: Segments that are missing, shorter than what was committed to them, or cannot be read.
+        lost: Segments that are missing, or shorter than what was committed to them.
+        problems: Segments that cannot be read.
         set_aside: Files that this verification has written to quarantine.
     """
 
@@ -49,18 +53,24 @@ class Verification:
     lines: int = 0
     bytes: int = 0
     damaged: list[Damage] = field(default_factory=list)
+    lost: list[Loss] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     set_aside: list[Path] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
         """Whether the log is, to the byte, what was committed."""
-        return not (self.damaged or self.problems)
+        return not (self.damaged or self.lost or self.problems)
 
     @property
     def damaged_lines(self) -> int:
         """Lines that are lost to damage."""
         return sum(damage.lines for damage in self.damaged)
+
+    @property
+    def lost_lines(self) -> int:
+        """Lines that no segment holds any more."""
+        return sum(loss.lines for loss in self.lost)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as what JSON knows."""
@@ -70,6 +80,9 @@ class Verification:
             "bytes": self.bytes,
             "damaged_lines": self.damaged_lines,
             "damaged": [str(damage) for damage in self.damaged],
+            "lost_lines": self.lost_lines,
+            "lost_bytes": sum(loss.lost_bytes for loss in self.lost),
+            "lost": [str(loss) for loss in self.lost],
             "problems": self.problems,
             "set_aside": [str(path) for path in self.set_aside],
             "sound": self.sound,
@@ -88,9 +101,13 @@ def verify_log(log_dir: Path, progress: Progress = lambda _done, _total: None) -
     Raises:
         LogNotFoundError: There is no log in it.
         LogDamagedError: Its record of what is committed is damaged itself.
+        LogUnavailableError: The directory cannot be read.
     """
     log_id, blocks = committed_blocks(log_dir)
-    verification = Verification(log_id)
+    try:
+        verification = Verification(log_id, lost=find_losses(log_dir, blocks))
+    except OSError as error:
+        raise LogUnavailableError(f"cannot read {error.filename}: {error.strerror}") from error
     total = sum(block.length for block in blocks)
     for block, damage, problem, set_aside_now in check_blocks(log_dir, blocks):
         verification.lines += block.lines
@@ -118,20 +135,20 @@ def committed_blocks(log_dir: Path) -> tuple[str, list[Block]]:
 
 
 def check_blocks(log_dir: Path, blocks: list[Block]) -> Iterator[Found]:
-    """Yields what is found in each block, whose damaged lines have been set aside by then."""
+    """Yields what is found in each block, whose damaged lines have been set aside by then; see also ``find_losses``."""
     for block in blocks:
         path = segment_path(log_dir, block.segment)
         try:
             with path.open("rb") as segment:
                 segment.seek(block.start)
                 content = segment.read(block.length)
+        except FileNotFoundError:
+            content = b""
         except OSError as error:
             yield Found(block, [], f"{path} cannot be read: {error.strerror}", [])
             continue
-        if len(content) < block.length:
-            yield Found(block, [], f"{path} is shorter than what was committed to it", [])
-            continue
-        damage = [] if intact(block, content) else sift(block, content).damage
+        lost = len(content) < block.length
+        damage = [] if lost or intact(block, content) else sift(block, content).damage
         yield Found(block, damage, "", [*_set_aside(log_dir, block, content, damage)])
 
 

@@ -11,12 +11,17 @@ import structlog
 
 from driftline.durable import leads_to, lock_directory, make_directory, sync_content, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
-from driftline.eventlog.store import BLOCK_BYTES, FILE_NAME, Block, Commit, Gap, LogStore, Tombstone
+from driftline.eventlog.record import BLOCK_BYTES, Block, Commit, Gap, Tombstone
+from driftline.eventlog.sqlite_errors import REMEDY
+from driftline.eventlog.store import FILE_NAME, LogStore
 
 log = structlog.get_logger()
 
 LINK_NAME = "predictions.jsonl"
 SEGMENTS = "segments"
+LOSS_REMEDY = "bring it back from a backup, or go on without what is lost: driftline log repair"
+LOCK_WITHIN_S = 2.0
+"""What a repair gives a worker that has locked a damaged log for a look at it, and gives it up again."""
 UNPACKED = ".unpacked"
 """In the log's directory while a backup is being unpacked there."""
 RESTORING = ".restoring"
@@ -117,7 +122,7 @@ class LogWriter:
             self._recover_files(self._store)
         except LogNotFoundError as error:
             raise LogDamagedError(
-                f"{self.log_dir} has segments but no {FILE_NAME}, which says what is committed in them"
+                f"{self.log_dir} has segments but no {FILE_NAME}, which says what is committed in them; {REMEDY}"
             ) from error
         except OSError as error:
             self._close_files()
@@ -137,7 +142,7 @@ class LogWriter:
         path = segment_path(self.log_dir, self._segment)
         held = path.stat().st_size if path.exists() else 0
         if held < length:
-            raise LogDamagedError(f"{path} holds {held:,} bytes, and {length:,} were committed to it")
+            raise LogDamagedError(f"{path} holds {held:,} bytes, and {length:,} were committed to it; {LOSS_REMEDY}")
         store.settle()
         for later in (self.log_dir / SEGMENTS).glob("*.jsonl"):
             if later.name > path.name:  # born, but never recorded

@@ -1,14 +1,14 @@
 """Where every accepted event is: the books of the outboxes against the log itself."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from driftline.errors import LogNotFoundError
 from driftline.eventlog.reader import LogReader
-from driftline.eventlog.store import Gap
+from driftline.eventlog.record import Gap
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
 
@@ -89,16 +89,22 @@ class _Held(NamedTuple):
     base: int
     stop: int
 
-    def beyond(self, committed: int) -> int:
-        """Returns how many of them a log lacks that has those below ``committed``."""
-        return max(0, self.stop - max(self.base, committed))
+    def beyond(self, committed: int, stop: int | None = None) -> int:
+        """Returns how many of them a log lacks that has those below ``committed``; of those below ``stop`` only."""
+        return max(0, min(self.stop, self.stop if stop is None else stop) - max(self.base, committed))
 
 
 def _settle(log: LogReader, held: Mapping[str, _Held], final: Counter[str], progress: Progress | None) -> Ledger:
     with log.snapshot():
         committed, gaps, quarantined = log.committed(), log.gaps(), len(log.tombstones())
-        logged, duplicated = _count(log, progress)
-    accepted = sum((final | Counter(committed)).values())
+        logged, duplicated, found = _count(log, gaps, progress)
+    # After a repair of a log that had lost lines, a gap reaches beyond what is committed until they have come again.
+    reached = Counter(committed)
+    for gap in gaps:
+        reached[gap.producer] = max(reached[gap.producer], gap.stop_seq)
+        if gap.producer in held:
+            found[gap] += held[gap.producer].beyond(max(gap.first_seq, committed.get(gap.producer, 0)), gap.stop_seq)
+    accepted = sum((final | reached).values())
     in_flight = sum(here.beyond(committed.get(producer, 0)) for producer, here in held.items())
     elsewhere = accepted - logged - in_flight
     # An event whose line is damaged may have come again, after the record of the log was rebuilt: that is no loss.
@@ -110,15 +116,23 @@ def _settle(log: LogReader, held: Mapping[str, _Held], final: Counter[str], prog
         quarantined=quarantined,
         missing=elsewhere - quarantined,
         duplicated=duplicated,
-        gaps=tuple(gaps),
+        gaps=tuple(gap for gap in dict.fromkeys(gaps) if found[gap] < gap.stop_seq - gap.first_seq),
         damaged=tuple(map(str, log.damaged)),
     )
 
 
-def _count(log: LogReader, progress: Progress | None) -> tuple[int, int]:
-    """Counts lines by whom they are from: the events of one producer stand in the order of their seqs."""
+def _count(log: LogReader, gaps: Iterable[Gap], progress: Progress | None) -> tuple[int, int, Counter[Gap]]:
+    """Counts lines by whom they are from: the events of one producer stand in the order of their seqs.
+
+    Returns:
+        Different events, repeated ones, and of each gap the events that are there after all.
+    """
     logged = duplicated = done = 0
     total = log.size_bytes
+    gaps_of: dict[str, set[Gap]] = {}
+    for gap in gaps:
+        gaps_of.setdefault(gap.producer, set()).add(gap)
+    found: Counter[Gap] = Counter()
     following: dict[str, int] = {}
     for size, lines in log.identities():
         for producer, seq in lines:
@@ -127,10 +141,12 @@ def _count(log: LogReader, progress: Progress | None) -> tuple[int, int]:
             else:
                 logged += 1
                 following[producer] = seq + 1
+                for gap in gaps_of.get(producer, ()):
+                    found[gap] += gap.first_seq <= seq < gap.stop_seq
         done += size
         if progress is not None:
             progress(done, total)
-    return logged, duplicated
+    return logged, duplicated, found
 
 
 def _look(root: OutboxRoot, producer: str) -> _Held:

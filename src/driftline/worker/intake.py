@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from driftline.eventlog.store import Gap, Tombstone
+from driftline.eventlog.record import Gap, Tombstone
 from driftline.outbox.reader import TOMBSTONE
 from driftline.transport.batch import SEPARATOR, Batch
 

@@ -9,10 +9,11 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from driftline.contract.metrics import REFUSED
-from driftline.errors import LogUnavailableError
+from driftline.errors import LogDamagedError, LogUnavailableError
 from driftline.eventlog.writer import LogWriter
 from driftline.transport.batch import Batch
 from driftline.worker.intake import Intake, decide
+from driftline.worker.scrub import RECORD_DAMAGED
 
 log = structlog.get_logger()
 
@@ -27,6 +28,9 @@ for _reason in ("seen", "early", "gap", "damaged", "malformed"):
 _HOPELESS = (FileExistsError, NotADirectoryError, PermissionError)
 _RETRY_S = 0.5
 _STANDBY_POLL_S = 0.5
+_DAMAGED_POLL_S = 5.0
+"""A look at a damaged log reads all of its record."""
+_REMIND_S = 60.0
 
 
 class Scribe:
@@ -47,6 +51,8 @@ class Scribe:
         self.life = uuid.uuid4().hex
         self._stage = "starting"
         self._trouble = ""
+        self._unusable = False
+        self._told_at = 0.0
         self._append_refused = False
         self._source = ""
 
@@ -82,21 +88,24 @@ class Scribe:
     async def open(self) -> None:
         """Takes the log; waits as a standby while another worker has it, and while the disk is full or failing.
 
+        It waits for a damaged log, too, and does not hold it meanwhile: ending would take nothing but its health and
+        metrics away, and whoever started it may end with it, though the API could answer.
+
         Raises:
-            LogDamagedError: The log is damaged.
             LogUnavailableError: Its directory cannot be one, or is not ours to write.
         """
         waiting = False
         while not await self._try_open():
             if not waiting and not self._trouble:
-                waiting, self._stage = True, "standby: another worker has the log"
+                waiting, self._stage = True, "standby: another process has the log"
                 log.info("worker.standby", log_dir=str(self._writer.log_dir))
-            await asyncio.sleep(_STANDBY_POLL_S)
+            await asyncio.sleep(_DAMAGED_POLL_S if self._unusable else _STANDBY_POLL_S)
         self._stage = ""
         LOG_BYTES.set(self._writer.size_bytes)
         log.info("log.opened", log=self.log_id, rows=self._writer.rows)
 
     async def _try_open(self) -> bool:
+        self._unusable = False
         try:
             opened = await asyncio.to_thread(self._writer.try_open)
         except LogUnavailableError as error:
@@ -105,7 +114,12 @@ class Scribe:
             FAILURES.inc()  # a full disk at the start is waited for, as one later on is
             self._unavailable(error)
             return False
+        except LogDamagedError as error:
+            self._found_damaged(error)
+            return False
         self._trouble = ""
+        if opened:
+            RECORD_DAMAGED.set(0)
         return opened
 
     async def take(self, batches: Sequence[Batch]) -> None:
@@ -180,6 +194,14 @@ class Scribe:
             # A disk that is full may well be read, and cut: what shows that there is room is an append.
             if not self._append_refused:
                 self._available()
+
+    def _found_damaged(self, error: LogDamagedError) -> None:
+        RECORD_DAMAGED.set(1)
+        now = time.monotonic()
+        if self._trouble != error.message or now - self._told_at >= _REMIND_S:
+            self._told_at = now
+            log.error("log.unusable", error=error.message, meanwhile="what is answered waits in the outboxes")
+        self._unusable, self._trouble = True, error.message
 
     def _available(self) -> None:
         if self._trouble:

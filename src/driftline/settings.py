@@ -79,6 +79,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Requests one process works on at once; others wait a moment, or get 503 if it does not end.",
     )
+    keep_alive_s: float = Field(
+        default=75.0,
+        ge=1,
+        le=3600,
+        description="How long a connection may be idle, or take over its headers; longer than load balancers keep one.",
+    )
     outbox_sync: Literal["os", "always"] = Field(
         default="os", description="What a 200 waits for: os survives kill -9, always survives a power cut too."
     )

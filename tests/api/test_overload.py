@@ -179,6 +179,17 @@ def test_headers_without_end_are_cut_off_and_others_are_served(start_api: StartA
     assert api.predict().status_code == 200
 
 
+def test_a_connection_that_is_idle_or_dawdles_over_its_headers_for_too_long_is_closed(start_api: StartApi) -> None:
+    api = start_api(keep_alive_s=1.0)
+    for begun in (b"", HEAD[:20], AGAIN):
+        with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
+            connection.sendall(begun)
+            began = time.monotonic()
+            while connection.recv(65536):
+                pass
+            assert 0.9 < time.monotonic() - began < 9
+
+
 def test_a_body_that_does_not_come_is_answered_when_the_server_stops(start_api: StartApi) -> None:
     api = start_api()
     with socket.create_connection(("127.0.0.1", api.port), timeout=10) as slow:

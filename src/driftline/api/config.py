@@ -23,6 +23,7 @@ class ApiConfig:
         model: Directory of the model package; None is the seed's.
         broker_timeout_s: Longest wait for one answer of the broker.
         max_in_flight: How many requests one process works on at once.
+        keep_alive_s: How long a connection may be idle, or take over the headers of a request.
         flush_s: How long a stopping process waits for its events to be committed; what is left is taken up by others.
         keys: The file with the API keys that are asked for; None asks for none.
         rates: The file in which the processes share how often each key has asked; None if there is one process only.
@@ -42,6 +43,7 @@ class ApiConfig:
     model: Path | None
     broker_timeout_s: float
     max_in_flight: int = 32
+    keep_alive_s: float = 75.0
     flush_s: float = 2.0
     keys: Path | None = None
     rates: Path | None = None

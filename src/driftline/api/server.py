@@ -37,7 +37,6 @@ from driftline.telemetry import GRANIAN_LOGGING, METRICS_VARIABLE, configure_log
 log = structlog.get_logger()
 
 HEADERS_MAX_BYTES: Final = 64 * 1024
-HEADERS_TIMEOUT_S: Final = 10
 DRAIN_S: Final = 1.0
 HANDSHAKES_S: Final = 0.2
 KILL_AFTER_S: Final = 8
@@ -89,7 +88,7 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         loop=Loops.asyncio,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
-            header_read_timeout=HEADERS_TIMEOUT_S * 1000, keep_alive=True, max_buffer_size=HEADERS_MAX_BYTES
+            header_read_timeout=round(config.keep_alive_s * 1000), keep_alive=True, max_buffer_size=HEADERS_MAX_BYTES
         ),
         ssl_cert=tls and tls.certificate,
         ssl_key=tls and tls.key,

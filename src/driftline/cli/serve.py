@@ -79,6 +79,7 @@ def run(settings: "Settings", parent: int | None) -> int:
         outbox_segment_max_bytes=settings.outbox_segment_max_bytes,
         max_body_bytes=settings.max_body_bytes,
         max_in_flight=settings.max_in_flight,
+        keep_alive_s=settings.keep_alive_s,
         model=settings.model,
         log_format=settings.log_format,
         keys=keys,

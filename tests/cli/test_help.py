@@ -51,20 +51,21 @@ from driftline.cli.app import app
 app(["up", "--help"], standalone_mode=False)
 print(sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[1].split(","))))
 """
-    heavy = "pydantic_settings,structlog,fastapi,granian,faststream,redis,evidently,pandas,prometheus_client"
+    heavy = "pydantic_settings,structlog,starlette,granian,faststream,redis,evidently,pandas,prometheus_client"
     finished = subprocess.run([sys.executable, "-c", code, heavy], capture_output=True, text=True, check=True)
     assert finished.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_api_loads_neither_evidently_nor_faststream_and_the_worker_no_fastapi() -> None:
+def test_each_part_loads_only_what_it_needs() -> None:
     code = "import sys, driftline.cli.app, {}; print(*(name for name in sys.argv[1].split(',') if name in sys.modules))"
 
     def loaded(module: str, names: str) -> str:
         command = [sys.executable, "-c", code.format(module), names]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    assert loaded("driftline.api.server", "evidently,pandas,faststream,numpy,locust") == ""
-    assert loaded("driftline.worker.main, driftline.worker.stream", "evidently,pandas,fastapi,granian,locust") == ""
+    assert loaded("driftline.api.server", "evidently,pandas,faststream,fastapi,numpy,locust") == ""
+    worker = "driftline.worker.main, driftline.worker.stream"
+    assert loaded(worker, "evidently,pandas,fastapi,starlette,granian,locust") == ""
 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS, ids=str)

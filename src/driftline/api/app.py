@@ -1,19 +1,19 @@
 """The application: routes that fetch what is decided elsewhere."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
-from fastapi_offline import FastAPIOffline
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
-from driftline import __version__
 from driftline.api.body import read_body, read_headers
 from driftline.api.config import ApiConfig
-from driftline.api.docs import DOCS, STATIC, docs_page
+from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
 from driftline.api.guard import Guard, KeyRing
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
@@ -32,7 +32,7 @@ __all__ = ["ApiConfig", "create_app"]
 _METHOD_NOT_ALLOWED = 405
 
 
-def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lambda _: None) -> FastAPI:
+def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lambda _: None) -> Starlette:
     """Returns the application; it opens nothing before its lifespan begins.
 
     Args:
@@ -46,35 +46,22 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
     service = Service(config, schema, model)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with service.running(), serving_metrics(config.metrics):
             when_started(service)
             yield
 
-    app: FastAPI = FastAPIOffline(
-        title=config.app_name,
-        version=__version__,
-        lifespan=lifespan,
-        redirect_slashes=False,
-        docs_url=None,  # it has a policy of its own: see docs_page
-        redoc_url=None,  # would ask a foreign host for its logo
-        static_url=STATIC,
-        exception_handlers={HTTPException: _on_http_error},
-    )
-    app.router.routes.extend(_routes(service, config))
-    paths = [route.path for route in app.routes if isinstance(route, Route)]
-    for route in app.routes:
-        if isinstance(route, Route) and route.methods and "GET" in route.methods:
-            route.methods.add("HEAD")  # FastAPI, unlike Starlette, leaves it out
+    openapi = json.dumps(document(schema, keys_needed=config.keys is not None), ensure_ascii=False).encode()
+    routes = _routes(service, config, openapi)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _on_http_error})
+    app.router.redirect_slashes = False
     if config.keys is not None:
         app.add_middleware(Guard, keys=KeyRing(config.keys), rates=Rates(config.rates))
-    app.add_middleware(Observed, routes=paths, service=service)
-    openapi = document(schema, keys_needed=config.keys is not None)
-    app.openapi = lambda: openapi  # type: ignore[method-assign]  # FastAPI's documented way to bring one's own
+    app.add_middleware(Observed, routes=[route.path for route in routes if isinstance(route, Route)], service=service)
     return app
 
 
-def _routes(service: Service, config: ApiConfig) -> list[Route]:
+def _routes(service: Service, config: ApiConfig, document: bytes) -> list[BaseRoute]:
     async def predict(request: Request) -> Response:
         if service.predict is None:
             return respond(refuse(InputError("not_ready", "The server is starting.")))
@@ -94,13 +81,18 @@ def _routes(service: Service, config: ApiConfig) -> list[Route]:
         payload, content_type = metrics_payload()
         return Response(payload, headers={"content-type": content_type})
 
+    async def openapi(_: Request) -> Response:
+        return Response(document, media_type="application/json")
+
     async def docs(_: Request) -> Response:
         return docs_page(config.app_name)
 
-    routes = [
+    routes: list[BaseRoute] = [
+        Route(PREDICT, predict, methods=["POST"]),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),
-        Route(PREDICT, predict, methods=["POST"]),
+        Route(OPENAPI, openapi),
+        Mount(STATIC, StaticFiles(directory=static_files())),
         Route("/health", ready),
         Route("/health/live", live),
         Route("/health/ready", ready),

@@ -7,6 +7,7 @@ need, and runs the tests that are marked ``core``: start, predict, log, ledger.
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 MARK = "pytest.mark.core"
@@ -32,8 +33,11 @@ def main() -> int:
     pythons = find_pythons()
     names = ", ".join(f"{path} ({version[0]}.{version[1]})" for version, path in pythons.items())
     print(f"this is {sys.version_info[0]}.{sys.version_info[1]}; others that start here: {names or 'none'}", flush=True)
-    passed = [_check(version, python) for version, python in pythons.items()]
-    return int(not all(passed))
+    with ThreadPoolExecutor() as pool:  # they wait more than they work
+        checked = list(pool.map(_check, pythons, pythons.values()))
+    for (passed, said), version in zip(checked, pythons, strict=True):
+        print(f"\n--- {version[0]}.{version[1]}: {'passed' if passed else 'FAILED'}\n{said}", flush=True)
+    return int(not all(passed for passed, _ in checked))
 
 
 def _starts(python: Path, version: tuple[int, int]) -> bool:
@@ -44,33 +48,41 @@ def _starts(python: Path, version: tuple[int, int]) -> bool:
     return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-def _check(version: tuple[int, int], python: Path) -> bool:
+def _check(version: tuple[int, int], python: Path) -> tuple[bool, str]:
     venv = ROOT / f".venv-{version[0]}.{version[1]}"
-    print(f"\n--- {venv.name}", flush=True)
+    said: list[str] = []
     # The others need not even be imported.
     marked = (path for path in sorted(ROOT.glob("tests/**/test_*.py")) if MARK in path.read_text(encoding="utf-8"))
-    return _install(venv, python) and _run(venv / "bin/pytest", "-m", "core", *marked)
+    passed = _install(venv, python, said) and _run(said, venv / "bin/pytest", "-m", "core", *marked)
+    return passed, "".join(said)
 
 
-def _install(venv: Path, python: Path) -> bool:
+def _install(venv: Path, python: Path, said: list[str]) -> bool:
     uv = ROOT / ".venv/bin/uv"
     interpreter = venv / "bin/python"
     lock = ROOT / "requirements/core.txt"
+    sync = ("--quiet", "pip", "sync", "--compile-bytecode")
     pip = (ROOT / ".venv/bin/python", "-m", "pip", "--quiet", "--python", interpreter, "install")
     return (
-        (interpreter.exists() or _run(uv, "--quiet", "venv", "--python", python, venv))
+        (interpreter.exists() or _run(said, uv, "--quiet", "venv", "--python", python, venv))
         # pip where uv does not succeed, as in setup.sh.
         and (
-            _run(uv, "--quiet", "pip", "sync", "--python", interpreter, "--require-hashes", lock)
-            or _run(*pip, "--require-hashes", "--requirement", lock)
+            _run(said, uv, *sync, "--python", interpreter, "--require-hashes", lock)
+            or _run(said, *pip, "--require-hashes", "--requirement", lock)
         )
-        and _run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+        and _run(said, *pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+        and _run(said, interpreter, "-m", "compileall", "-q", ROOT / "src")
     )
 
 
-def _run(program: Path, *arguments: str | Path) -> bool:
+def _run(said: list[str], program: Path, *arguments: str | Path) -> bool:
     environment = {**os.environ, "PATH": os.pathsep.join([str(program.parent), os.environ.get("PATH", "")])}
-    return subprocess.run([program, *arguments], env=environment, cwd=ROOT, check=False).returncode == 0
+    command = [str(program), *map(str, arguments)]
+    finished = subprocess.run(
+        command, env=environment, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    said.append(finished.stdout)
+    return finished.returncode == 0
 
 
 if __name__ == "__main__":

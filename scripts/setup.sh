@@ -64,4 +64,5 @@ $pip --require-hashes -r requirements/uv.txt || fail "pip cannot install package
     { say "uv did not succeed, trying pip" && $pip --require-hashes -r requirements/dev.txt; } ||
     fail "the packages cannot be installed; see above"
 $pip --no-deps --no-build-isolation --editable . || fail "driftline itself cannot be installed; see above"
+.venv/bin/python -m compileall -q src
 say "done: .venv/bin/$(.venv/bin/driftline --version)"

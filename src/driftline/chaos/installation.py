@@ -104,7 +104,7 @@ async def install(
     data.mkdir(exist_ok=True)
     async with AsyncExitStack() as stack:
         for disk in disks.values():
-            await asyncio.to_thread(disk.mount)
+            disk.mount()  # in no thread, which would mount it after a cancelled run has unmounted all
         broker, proxies = None, {}
         if machine.redis_server is not None:
             broker = Broker(machine.redis_server, folder / "redis", claim(_HOST, 0).port)

@@ -5,6 +5,7 @@ What it finds it does not print.
 """
 
 import math
+import os
 import re
 import subprocess
 import sys
@@ -66,9 +67,16 @@ def committed() -> list[Path]:
     try:
         names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     except (OSError, subprocess.CalledProcessError):
-        files = (path for path in ROOT.rglob("*") if path.is_file())
-        return [path for path in files if not NOT_OURS.search(f"/{path.relative_to(ROOT)}")]
+        return list(_found())
     return [path for path in (ROOT / name for name in names if name) if path.is_file()]
+
+
+def _found() -> Iterator[Path]:
+    for name, folders, files in os.walk(ROOT):
+        folder = Path(name)
+        folders[:] = [each for each in folders if not NOT_OURS.search(f"/{(folder / each).relative_to(ROOT)}/")]
+        paths = (folder / each for each in files)
+        yield from (path for path in paths if path.is_file() and not NOT_OURS.search(f"/{path.relative_to(ROOT)}"))
 
 
 def main() -> int:

@@ -69,6 +69,8 @@ def test_a_restart_takes_up_a_new_model_and_a_wrong_one_leaves_the_old_at_work(
     api.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "api.not_replaced" in api.log())
     assert api.workers() == [first]
+    assert "api.cannot_serve" in api.log()
+    assert "Traceback" not in api.log()
     assert api.predict().status_code == 200
     declaration.write_text(good)
     restart(api, 1, 1)

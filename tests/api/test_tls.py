@@ -1,5 +1,6 @@
 """HTTPS by certificate files: that it serves, and that files of no use are named before anybody is served."""
 
+import signal
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from driftline.api.tls import Tls, check_tls
 from driftline.errors import TlsError
 from tests.api.conftest import StartApi
 from tests.certificates import make_pair
+from tests.waiting import wait_until
 
 
 def test_a_good_pair_serves_whoever_trusts_it_and_plain_http_nobody(start_api: StartApi, tmp_path: Path) -> None:
@@ -21,6 +23,24 @@ def test_a_good_pair_serves_whoever_trusts_it_and_plain_http_nobody(start_api: S
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(f"https://127.0.0.1:{api.port}/health")
     assert len(api.events()) == 1
+
+
+def test_a_restart_takes_up_a_new_certificate_and_a_wrong_one_leaves_the_old_at_work(
+    start_api: StartApi, tmp_path: Path
+) -> None:
+    pair, other = make_pair(tmp_path / "one"), make_pair(tmp_path / "other")
+    api = start_api(tls=pair)
+    good = pair.key.read_bytes()
+    pair.key.write_bytes(other.key.read_bytes())
+    api.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "api.not_replaced" in api.log())
+    assert f"the key in {pair.key} is not that of the certificate" in api.log()
+    assert "Traceback" not in api.log()
+    assert api.predict().status_code == 200
+    pair.key.write_bytes(good)
+    api.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "api.replaced" in api.log())
+    assert api.predict().status_code == 200
 
 
 def test_those_who_never_say_hello_hold_up_nobody(start_api: StartApi, tmp_path: Path) -> None:

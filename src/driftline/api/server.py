@@ -26,8 +26,8 @@ from driftline.api.observe import PREDICT
 from driftline.api.processes import Processes
 from driftline.api.rates import make_rates
 from driftline.api.service import Service, make_sender
-from driftline.api.tls import Tls, check_tls
-from driftline.errors import KeysError, PortError
+from driftline.api.tls import Tls, check_tls, load_tls
+from driftline.errors import DriftlineError, KeysError, PortError
 from driftline.outbox.root import OutboxRoot
 from driftline.ports import Address, claim
 from driftline.scoring import load_package, seed_package
@@ -80,7 +80,7 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
     connections = min(CONNECTIONS_MAX, raise_open_files() - FILES_SPARE)
     launcher = Launcher(
         handover,
-        partial(load_app, config, os.getpid(), handover),
+        partial(load_app, config, tls, os.getpid(), handover),
         address=handover.listener.getsockname()[0],
         port=port,
         interface=Interfaces.ASGI,
@@ -150,11 +150,12 @@ def raise_open_files() -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-def load_app(config: ApiConfig, parent: int, handover: Handover) -> ASGIApp:
+def load_app(config: ApiConfig, tls: Tls | None, parent: int, handover: Handover) -> ASGIApp:
     """Returns the application; called in each new process.
 
     Args:
         config: What the process is told.
+        tls: What the server will be started with; it must be of use before this process says that it serves.
         parent: The process that watches: when it dies, this one stops.
         handover: See there.
     """
@@ -169,7 +170,14 @@ def load_app(config: ApiConfig, parent: int, handover: Handover) -> ASGIApp:
         handover.say_serving()
 
     gate = Gate(config.max_in_flight)
-    return Admission(create_app(config, when_started=when_started), gate, ALWAYS, PREDICT)
+    try:
+        if tls is not None:
+            load_tls(tls)
+        app = create_app(config, when_started=when_started)
+    except DriftlineError as error:  # it was right when the service started, and is read again by each new process
+        log.error("api.cannot_serve", error=error.message)
+        raise SystemExit(1) from None
+    return Admission(app, gate, ALWAYS, PREDICT)
 
 
 def stop_in_steps(service: Service, gate: Gate, handover: Handover) -> None:

@@ -25,6 +25,15 @@ def check_tls(tls: Tls) -> None:
     Raises:
         TlsError: A file cannot be read or makes no sense, they do not belong together, or it is not the time for them.
     """
+    _shake_hands(load_tls(tls), tls)
+
+
+def load_tls(tls: Tls) -> ssl.SSLContext:
+    """Returns the files as OpenSSL has them; whether anybody would trust them now is not looked at.
+
+    Raises:
+        TlsError: A file cannot be read or makes no sense, or they do not belong together.
+    """
     for path in tls:
         try:
             path.open("rb").close()
@@ -35,7 +44,7 @@ def check_tls(tls: Tls) -> None:
         server.load_cert_chain(tls.certificate, tls.key, password=_no_password)
     except ssl.SSLError as error:
         raise TlsError(_why(error, tls)) from error
-    _shake_hands(server, tls)
+    return server
 
 
 def _no_password() -> str:

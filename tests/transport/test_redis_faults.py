@@ -35,7 +35,7 @@ def test_a_redis_killed_without_a_memory_loses_nothing(redis_world: World) -> No
                 await asyncio.to_thread(redis.kill)
             if turn in {20, 35}:
                 await asyncio.to_thread(redis.start)
-        await world.drained(30)
+        await world.drained(60)
         await api.stop()
         await worker.stop()
 
@@ -71,7 +71,7 @@ def test_a_flushed_redis_loses_nothing_and_keeps_no_stale_position(redis_world: 
             await asyncio.sleep(0.01)
             if turn % 10 == 5:
                 await asyncio.to_thread(client.flushall)
-        await world.drained(30)
+        await world.drained(60)
         await api.stop()
         await worker.stop()
 
@@ -152,7 +152,7 @@ def test_what_is_in_the_stream_stays_bounded_while_no_worker_reads(redis_world: 
         await asyncio.sleep(1.5)
         assert client.xlen(STREAM) <= 34
         worker = world.start_worker()
-        await world.drained(30)
+        await world.drained(60)
         await eventually(lambda: client.xlen(STREAM) == 0)
         await second.stop()
         await worker.stop()

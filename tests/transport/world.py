@@ -28,8 +28,16 @@ Transport = Literal["local", "redis"]
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
-    """Runs a story in an event loop of its own, for a minute at most."""
-    asyncio.run(asyncio.wait_for(story, 60))
+    """Runs a story in an event loop of its own, for a minute and a half at most."""
+
+    async def to_its_end() -> None:
+        try:
+            await asyncio.wait_for(story, 90)
+        finally:  # asyncio.run cancels what is left once, which may not be enough, and waits for ever
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                await cancelled(task)
+
+    asyncio.run(to_its_end())
 
 
 def collect_remains() -> None:

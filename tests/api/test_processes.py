@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import resource
 import signal
 import socket
 import time
@@ -193,6 +194,18 @@ def test_a_stop_at_any_moment_of_a_start_ends_everybody(tmp_path: Path) -> None:
         assert time.monotonic() - began < BOUND_S, api.log()
         assert not any(is_alive(pid) for pid in workers)
         assert not logged(api, "api.killed")
+
+
+def test_a_process_that_cannot_count_does_not_serve_and_one_that_can_follows(start_api: StartApi) -> None:
+    api = start_api()
+    [killed] = api.workers()
+    before = resource.prlimit(api.process.pid, resource.RLIMIT_FSIZE, (32 * 1024, resource.RLIM_INFINITY))
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: logged(api, "api.cannot_serve"))
+    resource.prlimit(api.process.pid, resource.RLIMIT_FSIZE, before)
+    wait_until(lambda: api.answers() and api.workers() != [killed])
+    assert api.predict().status_code == 200
+    assert not logged(api, "request.failed")
 
 
 def test_granian_is_still_what_the_launcher_takes_it_for() -> None:

@@ -22,6 +22,7 @@ from driftline.api.config import ApiConfig
 from driftline.api.handover import Handover
 from driftline.api.keys import read_keys
 from driftline.api.launcher import Launcher
+from driftline.api.metrics import ACCEPTED
 from driftline.api.observe import PREDICT
 from driftline.api.processes import Processes
 from driftline.api.rates import make_rates
@@ -171,11 +172,16 @@ def load_app(config: ApiConfig, tls: Tls | None, parent: int, handover: Handover
 
     gate = Gate(config.max_in_flight)
     try:
+        # Opens the files of all metrics. Where that fails later, counting fails for good, after the event was kept.
+        ACCEPTED.inc(0)
         if tls is not None:
             load_tls(tls)
         app = create_app(config, when_started=when_started)
     except DriftlineError as error:  # it was right when the service started, and is read again by each new process
         log.error("api.cannot_serve", error=error.message)
+        raise SystemExit(1) from None
+    except OSError as error:
+        log.error("api.cannot_serve", error=f"its metrics cannot be kept: {error.strerror}")
         raise SystemExit(1) from None
     return Admission(app, gate, ALWAYS, PREDICT)
 

@@ -29,7 +29,8 @@ def predict(up: Up) -> dict[str, object]:
 
 def logged_ids(up: Up) -> list[object]:
     log = up.data / "logs" / "predictions.jsonl"
-    return [json.loads(line)["request_id"] for line in log.read_text().splitlines()] if log.exists() else []
+    whole, _, _ = log.read_text().rpartition("\n") if log.exists() else ("", "", "")  # the last may be half-written
+    return [json.loads(line)["request_id"] for line in whole.splitlines()]
 
 
 def metric(url: str, name: str) -> float:

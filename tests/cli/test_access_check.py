@@ -50,6 +50,7 @@ def test_a_file_of_keys_that_is_none_or_cannot_be_read_is_a_problem(tmp_path: Pa
     keys.write_text("[[key]]\nname = 'x'\n")
     finding = found(tmp_path, host=OPEN)["API keys"]
     assert (finding.level, "key 1 in" in finding.text) == ("problem", True)
+    assert "remove it" in finding.remedy  # the command that it goes on to name refuses such a file
     (tmp_path / "folder").mkdir()
     finding = found(tmp_path, host=OPEN, keys=tmp_path / "folder")["API keys"]
     assert (finding.level, "cannot be read" in finding.text) == ("problem", True)

@@ -54,7 +54,8 @@ def _keys(settings: "Settings", address: str) -> Finding:
         text, _, remedy = error.message.replace("\n", ", ").partition(". Draw one: ")
         if isinstance(error.__cause__, OSError):
             remedy = "run it as the user that Driftline runs as; if this is that one, the file must be its own"
-        return Finding("API keys", "problem", text, remedy or "write the file anew: driftline keys add NAME")
+        remedy = remedy or "bring the file back; or remove it and draw new keys: driftline keys add NAME"
+        return Finding("API keys", "problem", text, remedy)
     assert path is not None
     mode = path.stat().st_mode
     if mode & _BY_OTHERS:

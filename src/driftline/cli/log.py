@@ -106,7 +106,7 @@ def verify(*, data: Data = None, as_json: Json = False) -> None:
         for line in (*found.problems, *found.lost, *(f"{it.lines:,} damaged lines at {it}" for it in found.damaged)):
             typer.echo(typer.style(str(line), fg="red"))
         if found.lost:
-            typer.echo(f"{LOSS_REMEDY}; what an outbox still holds comes again then")
+            typer.echo(f"{LOSS_REMEDY}; what an outbox still holds of the end of the log comes again then")
         if found.damaged:
             typer.echo(f"they are left out of reports, and set aside in {settings.log_dir / 'quarantine'}")
         if found.sound:
@@ -141,7 +141,10 @@ def repair(*, data: Data = None) -> None:
     for loss in rebuilt.lost:
         typer.echo(typer.style(str(loss), fg="red"))
     if rebuilt.lost:
-        typer.echo("what an outbox still holds of that comes again; what none does, driftline ledger counts as missing")
+        typer.echo(
+            "what an outbox still holds comes again, unless a younger line of its producer is there; "
+            "driftline ledger counts the rest as missing"
+        )
     if rebuilt.damaged_lines:
         typer.echo(typer.style(f"{rebuilt.damaged_lines:,} damaged lines are set aside", fg="red"))
     if rebuilt.cut_bytes:

@@ -1,4 +1,4 @@
-"""A second Python process that a test talks to line by line, and may kill."""
+"""Other processes: whether one is there, and a second Python that a test talks to line by line, and may kill."""
 
 import subprocess
 import sys
@@ -11,6 +11,16 @@ _LOGS_ELSEWHERE = """
 import sys, structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 """
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and no zombie; in a container nobody may collect those."""
+    if sys.platform != "linux":
+        return subprocess.run(["ps", "-p", str(pid)], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 class Script:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from driftline.supervisor import LINE_MAX_BYTES, Child, Supervisor, Timing, is_hung_up
+from tests.processes import is_alive
 from tests.waiting import eventually, wait_until
 
 FAST = Timing(backoff_first_s=0.02, backoff_max_s=0.1, settled_after_s=5.0, grace_s=5.0)
@@ -35,16 +36,6 @@ Lines = list[tuple[str, str]]
 
 def child(name: str, code: str) -> Child:
     return Child(name, (sys.executable, "-c", code), os.environ)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process is there and no zombie; in a container nobody may collect those."""
-    if sys.platform != "linux":
-        return subprocess.run(["ps", "-p", str(pid)], stdout=subprocess.DEVNULL, check=False).returncode == 0
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def supervise(

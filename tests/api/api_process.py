@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +59,14 @@ class ApiProcess:
 
     def send_raw(self, request: bytes, *, half_close: bool = False) -> bytes:
         """What comes back until the server closes, or nothing more comes for a while."""
-        received = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             try:
                 connection.sendall(request)
                 if half_close:
                     connection.shutdown(socket.SHUT_WR)
-                while not is_whole(received):
-                    chunk = connection.recv(65536)
-                    if not chunk:
-                        break
-                    received += chunk
+                return receive(connection)
             except ConnectionError:
-                pass
-        return received
+                return b""
 
     def events(self) -> list[dict[str, Any]]:
         """All events in the outboxes, in no particular order."""
@@ -108,6 +103,15 @@ def parse_samples(text: str) -> dict[str, float]:
     """The value of each sample by its name with labels."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def receive(connection: socket.socket) -> bytes:
+    """One response, or what came of it before the connection was closed or reset."""
+    received = b""
+    with suppress(ConnectionError):
+        while not is_whole(received) and (chunk := connection.recv(65536)):
+            received += chunk
+    return received
 
 
 def is_whole(response: bytes) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from driftline.api.keys import add_key
-from tests.api.api_process import EXAMPLE, ApiProcess, is_whole, status_of
+from tests.api.api_process import EXAMPLE, ApiProcess, receive, status_of
 
 NEXT = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 LIMIT = 1000
@@ -50,13 +50,6 @@ def next_is_answered(port: int, head: bytes, body: bytes, status: int, pause_s: 
         connection.sendall(NEXT)
         assert status_of(receive(connection)) == 200
         return True
-
-
-def receive(connection: socket.socket) -> bytes:
-    received = b""
-    while not is_whole(received) and (chunk := connection.recv(65536)):
-        received += chunk
-    return received
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.01])

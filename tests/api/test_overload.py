@@ -1,6 +1,7 @@
 """More requests than can be answered: who waits, who is let in, who is refused, and that others do not notice."""
 
 import asyncio
+import itertools
 import socket
 import threading
 import time
@@ -8,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
+from starlette.types import Message
 
-from driftline.api.admission import BURST_S, HELD_S, Gate, Ticket
+from driftline.api.admission import BURST_S, HELD_S, REFUSALS_PER_TICK, TICK_S, Admission, Gate, Ticket
 from tests.api.api_process import EXAMPLE, code_of, status_of
 from tests.api.conftest import StartApi
 from tests.api.traffic import AGAIN, HEAD, Traffic
@@ -199,6 +201,47 @@ def test_a_body_that_does_not_come_is_answered_when_the_server_stops(start_api: 
         response = slow.recv(65536)
     assert (status_of(response), code_of(response)) == (408, "body_timeout")
     assert "Killing" not in api.log()
+
+
+def test_of_many_who_waited_in_vain_no_more_than_a_few_are_told_in_one_go() -> None:
+    async def script(gate: Gate) -> None:
+        ticket = enter(gate)
+        waiting = [asyncio.create_task(gate.wait()) for _ in range(10 * REFUSALS_PER_TICK)]
+        await asyncio.sleep(2 * BURST_S)  # until all of them are given up
+        gate.leave(ticket)
+        told = [0]
+        while told[-1] < len(waiting):
+            await asyncio.sleep(TICK_S / 10)
+            told.append(sum(task.done() for task in waiting))
+        assert max(after - before for before, after in itertools.pairwise(told)) <= 2 * REFUSALS_PER_TICK
+
+    gated(1, script)
+
+
+def test_when_the_server_stops_who_waits_is_refused_soon_and_for_the_last_time_on_the_connection() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def script(gate: Gate) -> None:
+        enter(gate)  # and it does not leave: there is work, and nobody is refused for want of it
+        scope = {"type": "http", "path": "/predict", "headers": [(b"content-length", b"0")]}
+        admission = Admission(lambda *_: asyncio.sleep(0), gate, (), "/predict")
+        asking = [asyncio.create_task(admission(scope, receive, send)) for _ in range(60)]
+        await asyncio.sleep(2 * BURST_S)  # until all of them are given up
+        began = time.monotonic()
+        gate.parting = True
+        await asyncio.gather(*asking)
+        assert time.monotonic() - began < 1
+
+    gated(1, script)
+    starts = [message for message in sent if message["type"] == "http.response.start"]
+    assert [start["status"] for start in starts] == [503] * 60
+    assert (b"connection", b"close") in starts[-1]["headers"]
 
 
 def test_who_waited_in_vain_is_told_at_once_when_nobody_is_being_answered_any_more() -> None:

@@ -19,7 +19,7 @@ from granian.server.mp import MPServer, WorkerProcess
 from tests.api.api_process import ApiProcess
 from tests.api.conftest import StartApi
 from tests.api.traffic import Traffic
-from tests.processes import Script
+from tests.processes import Script, is_alive
 from tests.waiting import wait_until
 
 BOUND_S = 6  # what an orderly end may take on a busy machine: before the eight seconds after which it is no longer one
@@ -74,13 +74,6 @@ FORK = """
     for process in processes:
         process.kill()
 """
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def cpu_ticks(pid: int) -> int:

@@ -12,8 +12,9 @@ from driftline.api.config import ApiConfig
 from driftline.api.server import serve
 from driftline.errors import ModelError, OutboxUnavailableError, PortError
 from driftline.ports import claim
-from tests.api.api_process import EXAMPLE, ApiProcess, code_of, is_whole, status_of
+from tests.api.api_process import EXAMPLE, ApiProcess, code_of, receive, status_of
 from tests.api.conftest import StartApi
+from tests.processes import is_alive
 from tests.waiting import WaitUntil
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(EXAMPLE)
@@ -21,20 +22,6 @@ HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(
 
 def config(directory: Path, model: Path | None = None) -> ApiConfig:
     return ApiConfig("t", directory / "outbox", directory / "logs", None, "os", 1 << 20, 1 << 20, 1000, model, 1.0)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def receive(connection: socket.socket) -> bytes:
-    received = b""
-    while not is_whole(received) and (chunk := connection.recv(65536)):
-        received += chunk
-    return received
 
 
 def not_ready(response: bytes) -> bytes:

@@ -80,7 +80,7 @@ def test_rows_are_those_of_a_list(
 def test_the_last_rows_are_had_without_reading_the_first(log: LogReader, writer: LogWriter) -> None:
     segments(writer.log_dir)[0].unlink()
     assert seqs(log.lines(log.rows - 2)) == [8, 9]
-    with pytest.raises(LogDamagedError, match=r"00000001\.jsonl cannot be read"):
+    with pytest.raises(LogDamagedError, match=r"00000001\.jsonl is missing; bring it back"):
         list(log.lines())
 
 

@@ -51,8 +51,8 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
             when_started(service)
             yield
 
-    openapi = json.dumps(document(schema, keys_needed=config.keys is not None), ensure_ascii=False).encode()
-    routes = _routes(service, config, openapi)
+    openapi_json = json.dumps(document(schema, keys_needed=config.keys is not None), ensure_ascii=False).encode()
+    routes = _routes(service, config, openapi_json)
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _on_http_error})
     app.router.redirect_slashes = False
     if config.keys is not None:
@@ -61,7 +61,7 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
     return app
 
 
-def _routes(service: Service, config: ApiConfig, document: bytes) -> list[BaseRoute]:
+def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[BaseRoute]:
     async def predict(request: Request) -> Response:
         if service.predict is None:
             return respond(refuse(InputError("not_ready", "The server is starting.")))
@@ -82,7 +82,7 @@ def _routes(service: Service, config: ApiConfig, document: bytes) -> list[BaseRo
         return Response(payload, headers={"content-type": content_type})
 
     async def openapi(_: Request) -> Response:
-        return Response(document, media_type="application/json")
+        return Response(openapi_json, media_type="application/json")
 
     async def docs(_: Request) -> Response:
         return docs_page(config.app_name)

@@ -19,13 +19,13 @@ class Tls(NamedTuple):
     key: Path
 
 
-def check_tls(tls: Tls) -> None:
-    """Returns if a client who trusts this certificate could be served with it now.
+def check_tls(tls: Tls) -> float:
+    """Returns until when, in Unix time, a client who trusts this certificate can be served with it; now it can.
 
     Raises:
         TlsError: A file cannot be read or makes no sense, they do not belong together, or it is not the time for them.
     """
-    _shake_hands(load_tls(tls), tls)
+    return _shake_hands(load_tls(tls), tls)
 
 
 def load_tls(tls: Tls) -> ssl.SSLContext:
@@ -61,17 +61,18 @@ def _why(error: ssl.SSLError, tls: Tls) -> str:
     return f"{tls.certificate} and {tls.key} are not a certificate and its key in PEM: {error.reason or error}"
 
 
-def _shake_hands(server: ssl.SSLContext, tls: Tls) -> None:
-    """Serves one client, who trusts this very certificate, without a network: so all of it is checked."""
+def _shake_hands(server: ssl.SSLContext, tls: Tls) -> float:
+    """Serves one client, who trusts this very certificate, without a network: so all of it is checked.
+
+    Python's ``ssl`` tells what is in a certificate to nobody but a client that has accepted it.
+    """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False  # which names it is for is the client's to say
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.load_verify_locations(tls.certificate)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = [
-        client.wrap_bio(to_client, to_server, server_side=False),
-        server.wrap_bio(to_server, to_client, server_side=True),
-    ]
+    asking = client.wrap_bio(to_client, to_server, server_side=False)
+    ends = [asking, server.wrap_bio(to_server, to_client, server_side=True)]
     try:
         while ends:
             ends = [end for end in ends if not _done(end)]
@@ -79,6 +80,7 @@ def _shake_hands(server: ssl.SSLContext, tls: Tls) -> None:
         raise TlsError(f"the certificate in {tls.certificate} is of no use: {error.verify_message}") from error
     except ssl.SSLError as error:
         raise TlsError(f"nobody can be served with {tls.certificate}: {error.reason or error}") from error
+    return ssl.cert_time_to_seconds(str((asking.getpeercert() or {})["notAfter"]))
 
 
 def _done(end: ssl.SSLObject) -> bool:

@@ -28,13 +28,18 @@ def access(settings: "Settings", address: str) -> "tuple[Path | None, Tls | None
     return keys_asked_for(settings, address), tls_served(settings)
 
 
+def needs_keys(settings: "Settings", address: str) -> bool:
+    """Whether requests to an API on this address need a key."""
+    return settings.auth == "keys" or (settings.auth == "auto" and not ipaddress.ip_address(address).is_loopback)
+
+
 def keys_asked_for(settings: "Settings", address: str) -> Path | None:
     """The file with the API keys, if requests to an API on this address need one.
 
     Raises:
         KeysError: They do, and there is none, or the file cannot be read.
     """
-    if settings.auth == "none" or (settings.auth == "auto" and ipaddress.ip_address(address).is_loopback):
+    if not needs_keys(settings, address):
         return None
     from driftline.api.keys import read_keys  # noqa: PLC0415 - see read_settings
 

@@ -1,21 +1,19 @@
 """What ``driftline doctor`` finds of who may ask the API, and over what."""
 
 import ipaddress
-import ssl
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from driftline.cli.access import keys_asked_for, tls_served
+from driftline.api.tls import check_tls
+from driftline.cli.access import keys_asked_for, needs_keys, tls_served
 from driftline.doctor.finding import Finding
 from driftline.errors import KeysError, PortError, SettingsError
 from driftline.ports import claim
 
 if TYPE_CHECKING:
-    from driftline.api.tls import Tls
     from driftline.settings import Settings
 
 _DAY_S: Final = 86400.0
@@ -37,12 +35,8 @@ def check_access(settings: "Settings") -> Iterator[Finding]:
     yield from _tls(settings, address)
 
 
-def _is_asked(settings: "Settings", address: str) -> bool:
-    return settings.auth == "keys" or (settings.auth == "auto" and not ipaddress.ip_address(address).is_loopback)
-
-
 def _keys(settings: "Settings", address: str) -> Finding:
-    if not _is_asked(settings, address):
+    if not needs_keys(settings, address):
         if ipaddress.ip_address(address).is_loopback:
             return Finding("API keys", "ok", f"not asked for: only this machine can reach {address}")
         text = f"not asked for (auth = none), and {address} can be reached from other machines"
@@ -76,8 +70,9 @@ def _tls(settings: "Settings", address: str) -> Iterator[Finding]:
     if tls is None:
         yield _plain(settings, address)
         return
-    left_s = _expires_at(tls) - time.time()
-    until = time.strftime("%Y-%m-%d", time.gmtime(time.time() + left_s))
+    expires_at = check_tls(tls)
+    left_s = expires_at - time.time()
+    until = time.strftime("%Y-%m-%d", time.gmtime(expires_at))
     if left_s < _SOON_S:
         text = f"the certificate in {tls.certificate} expires in {left_s / _DAY_S:.0f} days, on {until}"
         yield Finding("TLS", "warning", text, "renew it; a server that runs takes it on SIGHUP")
@@ -87,7 +82,7 @@ def _tls(settings: "Settings", address: str) -> Iterator[Finding]:
 
 
 def _plain(settings: "Settings", address: str) -> Finding:
-    if _is_asked(settings, address) and not ipaddress.ip_address(address).is_loopback:
+    if needs_keys(settings, address) and not ipaddress.ip_address(address).is_loopback:
         text = f"none: whoever is on the way to {address} can read the API keys"
         remedy = "tls_certificate and tls_key; or a proxy that speaks HTTPS, and nothing else that reaches the API"
         return Finding("TLS", "warning", text, remedy)
@@ -98,23 +93,3 @@ def _secrecy(key: Path) -> Iterator[Finding]:
     if key.stat().st_mode & (stat.S_IROTH | _BY_OTHERS):
         text = f"{key} is not its owner's alone: whoever reads it can pass for this server"
         yield Finding("TLS key", "warning", text, f"chmod 600 {key}")
-
-
-def _expires_at(tls: "Tls") -> float:
-    """The Unix time at which a certificate that is good now ends: a client is served with it, without a network.
-
-    Python's ``ssl`` tells what is in a certificate to nobody but a client that has accepted it.
-    """
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    server.load_cert_chain(tls.certificate, tls.key)
-    client.check_hostname = False
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    client.load_verify_locations(tls.certificate)
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asking = client.wrap_bio(to_client, to_server)
-    answering = server.wrap_bio(to_server, to_client, server_side=True)
-    for end in 2 * (asking, answering):
-        with suppress(ssl.SSLWantReadError):
-            end.do_handshake()
-    found = asking.getpeercert() or {}
-    return ssl.cert_time_to_seconds(str(found["notAfter"]))

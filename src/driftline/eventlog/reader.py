@@ -180,5 +180,7 @@ class LogReader:
                         if len(content) != block.length:
                             raise LogDamagedError(f"{path} is shorter than what was committed to it; {LOSS_REMEDY}")
                         yield content
+            except FileNotFoundError as error:
+                raise LogDamagedError(f"{path} is missing; {LOSS_REMEDY}") from error
             except OSError as error:
-                raise LogDamagedError(f"{path} cannot be read: {error.strerror}; {LOSS_REMEDY}") from error
+                raise LogDamagedError(f"{path} cannot be read: {error.strerror}") from error

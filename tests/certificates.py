@@ -9,8 +9,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-NOW = dt.datetime.now(dt.UTC)
-
 
 class Pair(NamedTuple):
     certificate: Path
@@ -20,6 +18,7 @@ class Pair(NamedTuple):
 def make_pair(directory: Path, *, days_from: float = -1, days_to: float = 30, passphrase: bytes | None = None) -> Pair:
     """A certificate that is good from so many days after now to so many, and its key, perhaps encrypted."""
     directory.mkdir(exist_ok=True)
+    now = dt.datetime.now(dt.UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     certificate = (
@@ -28,8 +27,8 @@ def make_pair(directory: Path, *, days_from: float = -1, days_to: float = 30, pa
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW + dt.timedelta(days=days_from))
-        .not_valid_after(NOW + dt.timedelta(days=days_to))
+        .not_valid_before(now + dt.timedelta(days=days_from))
+        .not_valid_after(now + dt.timedelta(days=days_to))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )

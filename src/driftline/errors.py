@@ -21,6 +21,7 @@ meaning. The message is for a person and may change.
      +-- BrokerError                broker_unavailable
      +-- PortError                  port_taken
      +-- ChaosError                 chaos_failed
+     +-- ProfileError               profile_invalid
      +-- ReportError                report_failed
           +-- NotEnoughRowsError    not_enough_rows
           +-- ReferenceFileError    reference_invalid
@@ -154,6 +155,12 @@ class ChaosError(DriftlineError):
     """The installation that was to be tried could not be run; says nothing of the promise."""
 
     code = "chaos_failed"
+
+
+class ProfileError(DriftlineError):
+    """The reference that current rows are compared with cannot be read, made, or used for this model."""
+
+    code = "profile_invalid"
 
 
 class ReportError(DriftlineError):

@@ -1,0 +1,166 @@
+"""The reference as a file: the bins of each column, the rows in them, and where they came from."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline.drift.bins import MISSING, STRANGE, Bins, NumberBins
+from driftline.errors import ProfileError
+
+PROFILE_VERSION: Final = 1
+FEWEST_ROWS: Final = 200
+
+Role = Literal["feature", "probability", "class"]
+
+
+class Dispersion(NamedTuple):
+    """How much more the mean of a block of consecutive rows varies than that of as many independent ones.
+
+    Attributes:
+        rows: Rows in a block.
+        factor: The ratio of the variances, ``>= 1``, at its upper confidence limit.
+    """
+
+    rows: int
+    factor: float
+
+
+class Column(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One column of the reference.
+
+    Attributes:
+        name: The feature's name, or that of the model's output.
+        role: What it is.
+        bins: How its values are told apart.
+        counts: Rows of the reference in each bin, shape ``(bins,)``.
+        sd: Standard deviation of a number's values; 0 for a constant.
+        dispersion: By rising size of the block; empty where rows are as good as independent.
+    """
+
+    name: str
+    role: Role
+    bins: Bins
+    counts: tuple[int, ...]
+    sd: float = 0.0
+    dispersion: tuple[Dispersion, ...] = ()
+
+    def alphas(self) -> NDArray[np.float64]:
+        """Returns the pseudo-rows of each bin: the parameters of what is known of its probability.
+
+        Half a row stands for a bin between two values that nothing was ever in, and one for each of the outer ones:
+        one in ``rows + 1`` is the chance that the next of exchangeable rows is the first of its kind.
+        """
+        alphas = np.maximum(np.asarray(self.counts, dtype=np.float64), 0.5)
+        alphas[MISSING] = max(self.counts[MISSING], 1)
+        alphas[STRANGE] = max(self.counts[STRANGE], 1)
+        if isinstance(self.bins, NumberBins):
+            alphas[-1] = max(self.counts[-1], 1)
+            if not self.bins.atoms:  # its edges are order statistics: these are the gaps between their ranks
+                alphas[STRANGE + 1 :][0] = max(alphas[STRANGE + 1 :][0] - 1, 0.5)
+        return alphas
+
+    def factor(self, rows: float) -> float:
+        """Returns by how much to divide the rows of a block, so that it counts as independent ones."""
+        if not self.dispersion:
+            return 1.0
+        sizes = [it.rows for it in self.dispersion]
+        at = int(np.searchsorted(sizes, rows))
+        return max(it.factor for it in self.dispersion[max(at - 1, 0) : at + 1] or self.dispersion[-2:])
+
+
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a reference came from.
+
+    Attributes:
+        source: What kind of place.
+        path: The file or package, for one that is there.
+        first_row: First row of the log, for rows of the log.
+        stop_row: The row behind the last one.
+        first_timestamp: Of the first of them, RFC 3339.
+        last_timestamp: Of the last of them.
+        in_order: Whether the rows stand as they came in time, so that their dependence could be seen.
+        model_versions: Of the predictions, where they are known.
+    """
+
+    source: Literal["log", "file", "package"]
+    path: str | None = None
+    first_row: int | None = None
+    stop_row: int | None = None
+    first_timestamp: str | None = None
+    last_timestamp: str | None = None
+    in_order: bool = False
+    model_versions: tuple[str, ...] = ()
+
+
+class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The reference that current rows are compared with.
+
+    Attributes:
+        model: The model whose rows these are.
+        schema_hash: Of the columns' names, roles and kinds: profiles with one hash can stand for each other.
+        rows: Rows of the reference.
+        made_at: RFC 3339.
+        origin: Where it came from.
+        columns: What was profiled.
+        profile_version: Of this form.
+    """
+
+    model: str
+    schema_hash: str
+    rows: int
+    made_at: str
+    origin: Origin
+    columns: tuple[Column, ...]
+    profile_version: int = msgspec.field(default=PROFILE_VERSION, name="profile_version")
+
+    @property
+    def profile_id(self) -> str:
+        """What identifies this profile: a hash of its content."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:12]
+
+    def column(self, name: str) -> Column:
+        """Returns a column by its name.
+
+        Raises:
+            ProfileError: There is none.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ProfileError(f"the reference has no column {name}; it has {', '.join(it.name for it in self.columns)}")
+
+
+def schema_hash(columns: Sequence[tuple[str, Role, str]]) -> str:
+    """Returns the hash of columns, each given as its name, role and kind."""
+    return hashlib.sha256(msgspec.json.encode(columns)).hexdigest()[:12]
+
+
+def encode_profile(profile: Profile) -> bytes:
+    """Returns the profile as JSON, indented for readers and for diffs."""
+    return msgspec.json.format(msgspec.json.encode(profile), indent=1) + b"\n"
+
+
+def decode_profile(content: bytes) -> Profile:
+    """Returns the profile that JSON describes.
+
+    Raises:
+        ProfileError: It describes none, or contradicts itself.
+    """
+    try:
+        profile = msgspec.json.decode(content, type=Profile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"it is no profile: {error}") from error
+    if profile.profile_version != PROFILE_VERSION:
+        raise ProfileError(f"its profile_version is {profile.profile_version}; this Driftline reads {PROFILE_VERSION}")
+    for column in profile.columns:
+        if len(column.counts) != column.bins.count or sum(column.counts) != profile.rows or min(column.counts) < 0:
+            raise ProfileError(f"the counts of {column.name} do not fit its bins, or not {profile.rows:,} rows")
+        if isinstance(column.bins, NumberBins) and not all(np.diff(column.bins.edges) > 0):
+            raise ProfileError(f"the edges of {column.name} do not rise")
+    if not profile.columns or profile.rows < FEWEST_ROWS:
+        raise ProfileError(f"a reference has at least one column and {FEWEST_ROWS} rows")
+    return profile

@@ -22,6 +22,7 @@ meaning. The message is for a person and may change.
      +-- PortError                  port_taken
      +-- ChaosError                 chaos_failed
      +-- ProfileError               profile_invalid
+     +-- MonitorError               monitor_failed
      +-- ReportError                report_failed
           +-- NotEnoughRowsError    not_enough_rows
           +-- ReferenceFileError    reference_invalid
@@ -161,6 +162,12 @@ class ProfileError(DriftlineError):
     """The reference that current rows are compared with cannot be read, made, or used for this model."""
 
     code = "profile_invalid"
+
+
+class MonitorError(DriftlineError):
+    """What the monitor has found cannot be read or kept."""
+
+    code = "monitor_failed"
 
 
 class ReportError(DriftlineError):

@@ -39,10 +39,17 @@ class Layout:
         Args:
             columns: The values of each column, all of one length.
         """
-        codes = [self._codes(at, values) for at, values in enumerate(columns)]
-        if not codes:
+        if not columns:
             return np.zeros(self.size, np.int64)
-        return np.bincount(np.concatenate(codes), minlength=self.size).astype(np.int64, copy=False)
+        return self.tally(self.codes(columns))
+
+    def codes(self, columns: Sequence[Values]) -> NDArray[np.intp]:
+        """Returns the bin in the vector of each value, shape ``(columns, rows)``; parts of it can be tallied apart."""
+        return np.stack([self._codes(at, values) for at, values in enumerate(columns)])
+
+    def tally(self, codes: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Returns how often each bin occurs, shape ``(size,)``."""
+        return np.bincount(codes.ravel(), minlength=self.size).astype(np.int64, copy=False)
 
     def _codes(self, at: int, values: Values) -> NDArray[np.intp]:
         start = self.starts[at]

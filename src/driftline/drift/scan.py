@@ -13,10 +13,12 @@ is long enough has gone by. Compare the scan statistics of Siegmund and Venkatra
 ratio statistic for sequential detection of a change-point", Annals of Statistics 23 (1995).
 """
 
+import zlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -109,3 +111,14 @@ class Scan:
                 break
             block = held[-1] + held[-2]
         return spans
+
+    def dump(self) -> bytes:
+        """Returns all that the scan remembers, for :meth:`load`."""
+        levels = [[block.astype("<i8").tobytes() for block in level] for level in self._levels]
+        return zlib.compress(msgspec.msgpack.encode((self._windows, levels)), level=1)
+
+    def load(self, content: bytes) -> None:
+        """Takes up where a scan of the same columns was when it was dumped."""
+        self._windows, levels = msgspec.msgpack.decode(zlib.decompress(content), type=tuple[int, list[list[bytes]]])
+        for level, blocks in zip(self._levels, levels, strict=True):
+            level.extend(np.frombuffer(block, "<i8").astype(np.int64, copy=False) for block in blocks)

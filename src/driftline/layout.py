@@ -21,3 +21,13 @@ def run_dir(data: Path) -> Path:
 def keys_file(data: Path) -> Path:
     """Returns the file with the hashes of the API keys, unless another one is named."""
     return data / "keys.toml"
+
+
+def monitor_dir(data: Path) -> Path:
+    """Returns the folder of what the monitor has seen; all but its alerts can be made again from the log."""
+    return data / "monitor"
+
+
+def reference_file(data: Path) -> Path:
+    """Returns the file with the reference profile, unless another one is named."""
+    return data / "reference.json"

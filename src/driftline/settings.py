@@ -73,6 +73,39 @@ class Settings(BaseSettings):
     model: LocalPath | None = Field(
         default=None, description="Folder of the model package; none for the one that comes along."
     )
+    reference: LocalPath | None = Field(
+        default=None, description="File with the reference profile; none for reference.json in the data folder."
+    )
+    reference_rows: int = Field(
+        default=2000,
+        ge=0,
+        description="Without a reference, so many first rows of the log stand in for one; 0 for never.",
+    )
+    window_s: Seconds = Field(
+        default=3600.0, ge=1, description="Length of the windows that are held against the reference."
+    )
+    window_rows: int = Field(
+        default=0, ge=0, description="Rows of a window, for windows of rows in place of time; 0 for windows of time."
+    )
+    window_min_rows: int = Field(
+        default=200, ge=50, description="A window of time stays open until it has so many rows."
+    )
+    segment_by: str | None = Field(
+        default=None, description="Column whose values divide the traffic into segments that are watched apart."
+    )
+    drift_days: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="The budget: at most one false alarm of drift is expected in so many days.",
+    )
+    drift_min_moved: float = Field(
+        default=0.01, ge=0, le=1, description="Share of a column's rows that must have changed for an alarm."
+    )
+    console_port: TcpPort = Field(default=8001, description="Port of the console, the monitor's pages; 0 serves none.")
+    monitor_metrics_port: TcpPort = Field(
+        default=9102, description="Port of the monitor's metrics and health; 0 serves none."
+    )
     max_body_bytes: Bytes = Field(default=ByteSize(1 * MiB), description="Largest request body that is read.")
     max_in_flight: int = Field(
         default=32,
@@ -125,7 +158,7 @@ class Settings(BaseSettings):
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
-    @field_validator("broker", "model", "keys", "tls_certificate", "tls_key", mode="before")
+    @field_validator("broker", "model", "keys", "tls_certificate", "tls_key", "reference", "segment_by", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value  # so that a variable can take back what a file says
@@ -153,6 +186,16 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """Folder of the log."""
         return layout.log_dir(self.data)
+
+    @property
+    def monitor_dir(self) -> Path:
+        """Folder of what the monitor has seen, and of its alerts."""
+        return layout.monitor_dir(self.data)
+
+    @property
+    def reference_file(self) -> Path:
+        """File with the reference profile."""
+        return self.reference or layout.reference_file(self.data)
 
     @property
     def run_dir(self) -> Path:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from driftline import __version__
-from driftline.cli import chaos, config, doctor, keys, ledger, log, report, serve, up, worker
+from driftline.cli import chaos, config, doctor, keys, ledger, log, monitor, reference, report, serve, up, worker
 
 app = typer.Typer(
     add_completion=False,
@@ -25,6 +25,10 @@ log_app = typer.Typer(
 
 keys_app = typer.Typer(no_args_is_help=True, help="Who may ask: draws API keys, lists them, takes them back.")
 
+reference_app = typer.Typer(
+    no_args_is_help=True, help="What current rows are compared with: makes the reference, shows it, compares two."
+)
+
 
 def _add(group: typer.Typer, name: str, command: Callable[..., None], epilog: str) -> None:
     # One line a paragraph: the help is wrapped to the reader's terminal, not to our editors.
@@ -35,6 +39,7 @@ def _add(group: typer.Typer, name: str, command: Callable[..., None], epilog: st
 _add(app, "up", up.up, up.EPILOG)
 _add(app, "serve", serve.serve, serve.EPILOG)
 _add(app, "worker", worker.worker, worker.EPILOG)
+_add(app, "monitor", monitor.monitor, monitor.EPILOG)
 _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
 _add(app, "chaos", chaos.chaos, chaos.EPILOG)
@@ -43,6 +48,9 @@ _add(app, "config", config.config, config.EPILOG)
 _add(keys_app, "add", keys.add, keys.ADD_EPILOG)
 _add(keys_app, "list", keys.show, keys.LIST_EPILOG)
 _add(keys_app, "revoke", keys.revoke, keys.REVOKE_EPILOG)
+_add(reference_app, "build", reference.build, reference.BUILD_EPILOG)
+_add(reference_app, "show", reference.show, reference.SHOW_EPILOG)
+_add(reference_app, "diff", reference.diff, reference.DIFF_EPILOG)
 _add(log_app, "show", log.show, log.SHOW_EPILOG)
 _add(log_app, "verify", log.verify, log.VERIFY_EPILOG)
 _add(log_app, "backup", log.backup, log.BACKUP_EPILOG)
@@ -51,6 +59,7 @@ _add(log_app, "repair", log.repair, log.REPAIR_EPILOG)
 _add(log_app, "replace", log.replace, log.REPLACE_EPILOG)
 app.add_typer(keys_app, name="keys")
 app.add_typer(log_app, name="log")
+app.add_typer(reference_app, name="reference")
 
 
 def _print_version(asked: bool) -> None:

@@ -40,8 +40,8 @@ EPILOG = epilog(
     "DRIFTLINE_BROKER=redis://localhost:6379/0 driftline up",
 )
 
-COLOURS = {"serve": "cyan", "worker": "magenta"}
-NAME_WIDTH = 6
+COLOURS = {"serve": "cyan", "worker": "magenta", "monitor": "blue"}
+NAME_WIDTH = 7
 
 PROBE_EVERY_S = 0.05
 PROBE_TIMEOUT_S = 1.0
@@ -102,7 +102,10 @@ def _children(settings: "Settings", port: int) -> list["Child"]:
             environment["DRIFTLINE_LOG_FORMAT"] = "pretty"
     # -P: a file named like one of our imports in the working directory must not get in the way.
     python = (sys.executable, "-P", "-m", "driftline")
-    return [Child(name, (*python, name, "--parent", str(os.getpid())), environment) for name in ("serve", "worker")]
+    return [
+        Child(name, (*python, name, "--parent", str(os.getpid())), environment)
+        for name in ("serve", "worker", "monitor")
+    ]
 
 
 def _show(name: str, text: str) -> None:

@@ -18,6 +18,9 @@ SAMPLE_ROWS: Final = 65_536
 """Rows that bins are cut on; of a larger reference, drawn evenly from all of it."""
 
 
+SLICE_ROWS: Final = 8192
+
+
 class Named(NamedTuple):
     """A column to profile."""
 
@@ -77,7 +80,7 @@ class ProfileBuilder:
             [np.concatenate([rank, _indicators(column)]) for rank, column in zip(ranks, columns, strict=True)], axis=1
         )
         self._sums = BlockSums(self._scores.shape[0] * len(columns))
-        self._waiting: list[list[object]] = [[] for _ in columns]
+        self._waiting: list[Values] = []
 
     @property
     def rows(self) -> int:
@@ -85,30 +88,21 @@ class ProfileBuilder:
         return int(self._counts[: self._columns[0].bins.count].sum())
 
     def add(self, values: Sequence[Values]) -> None:
-        """Takes rows: the values of each column, all of one length."""
+        """Takes rows: the values of each column, all of one length, some thousands at a time."""
         if not self._in_order:
             self._counts += self._layout.count(values)
             return
-        length = len(values[0])
-        begin = 0
-        held = len(self._waiting[0])
-        if held:
-            begin = min(FIRST_BLOCK_ROWS - held, length)
-            for waiting, column in zip(self._waiting, values, strict=True):
-                waiting.extend(column[:begin])
-            if held + begin == FIRST_BLOCK_ROWS:
-                self._take(self._waiting)
-                self._waiting = [[] for _ in self._columns]
-        while begin + FIRST_BLOCK_ROWS <= length:
-            self._take([column[begin : begin + FIRST_BLOCK_ROWS] for column in values])
-            begin += FIRST_BLOCK_ROWS
-        for waiting, column in zip(self._waiting, values, strict=True):
-            waiting.extend(column[begin:])
-
-    def _take(self, values: Sequence[Values]) -> None:
-        counts = self._layout.count(values)
-        self._counts += counts
-        self._sums.add(np.add.reduceat(counts * self._scores, self._layout.starts, axis=1).T.ravel())
+        values = [
+            _joined(held, column) for held, column in zip(self._waiting or [()] * len(values), values, strict=True)
+        ]
+        whole = len(values[0]) // FIRST_BLOCK_ROWS * FIRST_BLOCK_ROWS
+        self._waiting = [column[whole:] for column in values]
+        if not whole:
+            return
+        codes = self._layout.codes([column[:whole] for column in values])
+        self._counts += self._layout.tally(codes)
+        blocks = [self._scores[:, own].reshape(len(self._scores), -1, FIRST_BLOCK_ROWS).sum(axis=2) for own in codes]
+        self._sums.add(np.concatenate(blocks).T)
 
     def profile(self, model: str, origin: Origin, made_at: datetime | None = None) -> Profile:
         """Returns the profile of the rows that were added.
@@ -116,9 +110,9 @@ class ProfileBuilder:
         Raises:
             ProfileError: They are too few.
         """
-        if self._waiting[0]:
+        if self._waiting:
             self._counts += self._layout.count(self._waiting)
-            self._waiting = [[] for _ in self._columns]
+            self._waiting = []
         if self.rows < FEWEST_ROWS:
             raise ProfileError(f"a reference needs {FEWEST_ROWS} rows or more, and there are {self.rows:,}")
         blocks = self._sums.blocks()
@@ -140,9 +134,16 @@ class ProfileBuilder:
                     dispersions(blocks[:, at * scores : (at + 1) * scores], self._sums.rows, variances),
                 )
             )
-        named = [(it.name, it.role, "number" if isinstance(it.bins, NumberBins) else "category") for it in columns]
         when = (made_at or datetime.now(UTC)).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return Profile(model, schema_hash(named), self.rows, when, origin, tuple(columns))
+        return Profile(model, _hash(columns), self.rows, when, origin, tuple(columns))
+
+
+def _joined(held: Values, column: Values) -> Values:
+    if not len(held):
+        return column
+    if isinstance(column, np.ndarray):
+        return np.concatenate([np.asarray(held), column])
+    return [*held, *column]
 
 
 def _indicators(column: Column) -> NDArray[np.float64]:
@@ -156,21 +157,32 @@ def _indicators(column: Column) -> NDArray[np.float64]:
 def build_profile(
     model: str, named: Sequence[Named], values: Mapping[str, Values], origin: Origin, made_at: datetime | None = None
 ) -> Profile:
-    """Returns the profile of rows that are all in memory.
+    """Returns the profile of whole columns, which are taken one after the other: no two have to be in memory.
 
     Args:
         model: The model's name.
         named: Which columns.
-        values: The values of each, by name, all of one length.
+        values: The values of each, by name, all of one length; each is asked for once.
         origin: Where they came from.
         made_at: When; now by default.
 
     Raises:
         ProfileError: There are too few rows.
     """
-    columns = [values[it.name] for it in named]
-    rows = len(columns[0])
-    step = max(1, -(-rows // SAMPLE_ROWS))
-    builder = ProfileBuilder(cut(named, [column[::step] for column in columns]), in_order=origin.in_order)
-    builder.add(columns)
+    profiles = [_column_profile(model, it, values[it.name], origin, made_at) for it in named]
+    columns = tuple(profile.columns[0] for profile in profiles)
+    return Profile(model, _hash(columns), profiles[0].rows, profiles[0].made_at, origin, columns)
+
+
+def _column_profile(model: str, named: Named, values: Values, origin: Origin, made_at: datetime | None) -> Profile:
+    step = max(1, -(-len(values) // SAMPLE_ROWS))
+    builder = ProfileBuilder(cut([named], [values[::step]]), in_order=origin.in_order)
+    for at in range(0, len(values), SLICE_ROWS):
+        builder.add([values[at : at + SLICE_ROWS]])
     return builder.profile(model, origin, made_at)
+
+
+def _hash(columns: Sequence[Column]) -> str:
+    return schema_hash(
+        [(it.name, it.role, "number" if isinstance(it.bins, NumberBins) else "category") for it in columns]
+    )

@@ -26,30 +26,40 @@ class BlockSums:
 
     Args:
         scores: How many scores there are.
+
+    Attributes:
+        rows: Rows in a block now.
     """
 
     def __init__(self, scores: int) -> None:
         self.rows = FIRST_BLOCK_ROWS
-        self._sums: list[NDArray[np.float64]] = []
-        self._joining: NDArray[np.float64] | None = None
-        self._joined = 0
-        self._scores = scores
+        self._blocks = np.empty((0, scores))
+        self._begun = np.empty((0, scores))
 
     def add(self, sums: NDArray[np.float64]) -> None:
-        """Takes the sums of the next :data:`FIRST_BLOCK_ROWS` rows, shape ``(scores,)``."""
-        self._joining = sums if self._joining is None else self._joining + sums
-        self._joined += FIRST_BLOCK_ROWS
-        if self._joined < self.rows:
-            return
-        self._sums.append(self._joining)
-        self._joining, self._joined = None, 0
-        if len(self._sums) >= MOST_BLOCKS:
-            self._sums = [one + other for one, other in zip(self._sums[::2], self._sums[1::2], strict=True)]
+        """Takes the sums of the next blocks of :data:`FIRST_BLOCK_ROWS` rows, shape ``(blocks, scores)``."""
+        waiting = np.concatenate([self._begun, sums])
+        parts = self.rows // FIRST_BLOCK_ROWS
+        whole = len(waiting) // parts * parts
+        self._begun = waiting[whole:]
+        joined = waiting[:whole].reshape(-1, parts, waiting.shape[1]).sum(axis=1)
+        self._blocks = np.concatenate([self._blocks, joined])
+        while len(self._blocks) >= MOST_BLOCKS:
+            even = len(self._blocks) // 2 * 2
+            odd = self._blocks[even:]
+            self._blocks = self._blocks[:even:2] + self._blocks[1:even:2]
+            if len(odd):  # half of a block now: its parts are no longer known apart, so it goes on as one sum
+                self._begun = np.concatenate([_as_parts(odd, self.rows // FIRST_BLOCK_ROWS), self._begun])
             self.rows *= 2
 
     def blocks(self) -> NDArray[np.float64]:
-        """Returns the sums, shape ``(blocks, scores)``."""
-        return np.asarray(self._sums).reshape(-1, self._scores)
+        """Returns the sums of whole blocks, shape ``(blocks, scores)``."""
+        return self._blocks
+
+
+def _as_parts(block: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """Returns sums that add up to one block's, as many as it has parts."""
+    return np.repeat(block / parts, parts, axis=0)
 
 
 def dispersions(blocks: NDArray[np.float64], block_rows: int, variances: NDArray[np.float64]) -> tuple[Dispersion, ...]:

@@ -49,6 +49,10 @@ class Folder:
         slicing: What a cell is.
         segment_by: The column whose values divide the traffic, if any.
 
+    Attributes:
+        position_row: The first row that is not counted yet.
+        ordinal: Predictions of the model before it.
+
     Raises:
         ProfileError: The profile has no such column.
     """
@@ -61,7 +65,7 @@ class Folder:
         self._segments = None if segment_by is None else Segments(profile, segment_by)
         meta = store.meta()
         self.position_row = int(meta.get("position_row", "0"))
-        self._ordinal = int(meta.get("ordinal", "0"))
+        self.ordinal = int(meta.get("ordinal", "0"))
         self._foreign = int(meta.get("foreign", "0"))
         self._unreadable = int(meta.get("unreadable", "0"))
 
@@ -76,10 +80,15 @@ class Folder:
             sqlite3.Error: The disk refuses; nothing of it has been counted.
         """
         read = self._reader.read(lines)
-        cells = self._cells(read.rows)
+        self.count(read.rows, stop_row, foreign=read.foreign, unreadable=read.unreadable)
+        return read
+
+    def count(self, rows: Rows, stop_row: int, *, foreign: int = 0, unreadable: int = 0) -> None:
+        """Counts predictions; as :meth:`fold`, for who has them already."""
+        cells = self._cells(rows)
         known = {key: self._store.cell(key) for key in cells}
         summed = {key: cell.plus(before) if (before := known[key]) else cell for key, cell in cells.items()}
-        times = read.rows.times_us
+        times = rows.times_us
         with self._store.transaction():
             for key, cell in summed.items():
                 self._store.put_cell(key, cell)
@@ -91,23 +100,22 @@ class Folder:
             self._store.put_meta(
                 {
                     "position_row": str(stop_row),
-                    "ordinal": str(self._ordinal + len(times)),
-                    "foreign": str(self._foreign + read.foreign),
-                    "unreadable": str(self._unreadable + read.unreadable),
+                    "ordinal": str(self.ordinal + len(times)),
+                    "foreign": str(self._foreign + foreign),
+                    "unreadable": str(self._unreadable + unreadable),
                 }
             )
         self.position_row = stop_row
-        self._ordinal += len(times)
-        self._foreign += read.foreign
-        self._unreadable += read.unreadable
-        return read
+        self.ordinal += len(times)
+        self._foreign += foreign
+        self._unreadable += unreadable
 
     def _cells(self, rows: Rows) -> dict[CellKey, Cell]:
         if not len(rows.times_us):
             return {}
         codes = self.layout.codes(rows.values)
         segments = [""] * len(rows.versions) if self._segments is None else self._segments.of(rows.values)
-        cells = self._slicing.cells(rows.times_us, self._ordinal).tolist()
+        cells = self._slicing.cells(rows.times_us, self.ordinal).tolist()
         members: dict[CellKey, list[int]] = {}
         for at, key in enumerate(zip(cells, rows.versions, segments, rows.producers, strict=True)):
             members.setdefault(CellKey(*key), []).append(at)

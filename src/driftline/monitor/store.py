@@ -245,6 +245,13 @@ class MonitorStore:
             summed[number] = summed[number].plus(cell) if number in summed else cell
         return summed
 
+    def numbers(self, first: int, stop: int, segment: str | None = None) -> list[int]:
+        """Returns which of the cells ``first <= cell < stop`` have rows, in order."""
+        query = "SELECT DISTINCT cell FROM cells WHERE cell >= ? AND cell < ?"
+        query += "" if segment is None else " AND segment = ?"
+        arguments = (first, stop) if segment is None else (first, stop, segment)
+        return sorted(row[0] for row in self.connection.execute(query, arguments))
+
     def segments(self) -> list[str]:
         """Returns the segments that have rows, without the empty one."""
         return [row[0] for row in self.connection.execute("SELECT DISTINCT segment FROM cells WHERE segment != ''")]

@@ -1,0 +1,88 @@
+"""``driftline monitor``: the process that says what has changed."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from driftline.cli.exits import epilog
+from driftline.cli.options import Data, Host, LogFormat, Model, Parent, read_settings
+
+if TYPE_CHECKING:
+    from driftline.monitor.follow import Follower, Plan
+    from driftline.monitor.store import MonitorStore
+    from driftline.settings import Settings
+
+EPILOG = epilog("driftline monitor", "driftline monitor --window-s 600 --console-port 9000")
+
+WindowSeconds = Annotated[
+    float | None, typer.Option("--window-s", help="Length of a window, in seconds. Default: 3600, an hour")
+]
+ConsolePort = Annotated[int | None, typer.Option(help="Port of the console; 0 serves none. Default: 8001")]
+MonitorMetricsPort = Annotated[
+    int | None, typer.Option(help="Port of the monitor's metrics and health; 0 serves none. Default: 9102")
+]
+
+
+def monitor(
+    *,
+    data: Data = None,
+    host: Host = None,
+    console_port: ConsolePort = None,
+    monitor_metrics_port: MonitorMetricsPort = None,
+    window_s: WindowSeconds = None,
+    model: Model = None,
+    log_format: LogFormat = None,
+    parent: Parent = None,
+) -> None:
+    """Follows the log and says what has changed: windows against the reference, alerts, the console.
+
+    It may be killed at any moment and started again: it goes on where it was. A second monitor on the same data folder
+    waits until the first is gone.
+    """
+    settings = read_settings(
+        data=data,
+        host=host,
+        console_port=console_port,
+        monitor_metrics_port=monitor_metrics_port,
+        window_s=window_s,
+        model=model,
+        log_format=log_format,
+    )
+    from driftline.supervisor import follow_parent  # noqa: PLC0415 - see read_settings
+    from driftline.telemetry import configure_logging  # noqa: PLC0415
+
+    if parent is not None:
+        follow_parent(parent)
+    configure_logging(settings.log_format)
+
+    from driftline.monitor.main import Monitor, run_monitor  # noqa: PLC0415 - loads numpy
+
+    made = Monitor(settings.monitor_dir, lambda store: _follower(settings, store))
+    asyncio.run(run_monitor(made, metrics_host=settings.host, metrics_port=settings.monitor_metrics_port or None))
+
+
+def plan(settings: "Settings") -> "Plan":
+    """Returns what the settings say to watch."""
+    from driftline.monitor.fold import Slicing  # noqa: PLC0415 - loads numpy
+    from driftline.monitor.follow import Plan  # noqa: PLC0415
+
+    slicing = (
+        Slicing(rows=settings.window_rows) if settings.window_rows else Slicing(width_us=round(settings.window_s * 1e6))
+    )
+    return Plan(
+        slicing,
+        settings.window_min_rows,
+        settings.drift_days,
+        settings.drift_min_moved,
+        settings.segment_by,
+        settings.reference_rows,
+    )
+
+
+def _follower(settings: "Settings", store: "MonitorStore") -> "Follower":
+    from driftline.monitor.follow import Follower  # noqa: PLC0415 - loads numpy
+    from driftline.scoring import load_package, seed_package  # noqa: PLC0415
+
+    schema, _ = load_package(settings.model or seed_package())
+    return Follower(settings.log_dir, store, schema, settings.reference_file, plan(settings))

@@ -1,0 +1,278 @@
+"""Closes windows, holds them against the reference, and writes down what was found."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline.drift.bins import MISSING, STRANGE, NumberBins
+from driftline.drift.effect import Yardstick
+from driftline.drift.layout import Layout
+from driftline.drift.profile import Column, Profile
+from driftline.drift.questions import Questions
+from driftline.drift.scan import Evidence, Scan
+from driftline.drift.since import change_point, excesses
+from driftline.monitor.fold import Slicing
+from driftline.monitor.store import Cell, MonitorStore
+
+ALL: Final = "all"
+BATCH_CELLS: Final = 64
+MOST_WINDOWS_LOOKED_BACK: Final = 256
+
+State = Literal["quiet", "small", "alarm"]
+Kind = Literal["drift", "missing", "out_of_range", "unseen", "constant"]
+
+
+class Rules(NamedTuple):
+    """What makes a window, and what an alarm.
+
+    Attributes:
+        min_rows: A window stays open until it has as many.
+        false_alarms_a_window: The budget of each stream.
+        min_moved: Share of the rows that must have changed for evidence to be an alarm.
+    """
+
+    min_rows: int
+    false_alarms_a_window: dict[str, float]
+    min_moved: float
+
+
+class Verdict(NamedTuple):
+    """What is said of one column in one window.
+
+    Attributes:
+        column: The reference's.
+        state: ``small`` is a change that is certain and too small to matter.
+        kind: What sort of change.
+        evidence: The strongest.
+        since_us: Where the change began, or the window, if there is none.
+        moved: Share of the rows that have changed, in the span of the evidence.
+        missing: Share of the window's rows without a value.
+        outside: Share of the window's rows with a value that the reference's lie all on one side of, or has not.
+        effects: ``psi``, ``js``, ``ks`` and ``wasserstein`` of the window.
+    """
+
+    column: Column
+    state: State
+    kind: Kind
+    evidence: Evidence
+    since_us: int
+    moved: float
+    missing: float
+    outside: float
+    effects: tuple[float, float, float, float]
+
+
+class Judged(NamedTuple):
+    """One window of one stream.
+
+    Attributes:
+        stream: ``all``, or a segment.
+        start_us: Of its first event.
+        stop_us: Of its last event.
+        cell: Sum of its cells.
+        verdicts: Of each column; none if the window is part of the reference.
+    """
+
+    stream: str
+    start_us: int
+    stop_us: int
+    cell: Cell
+    verdicts: Sequence[Verdict]
+
+
+class Judge:
+    """Judges the streams of one profile.
+
+    Args:
+        store: Holds the counts, and takes the verdicts.
+        profile: The reference.
+        slicing: What a cell is.
+        rules: See :class:`Rules`; its streams are those that are judged.
+        tell: Called with each window that was judged, in the transaction that records it.
+    """
+
+    def __init__(
+        self,
+        store: MonitorStore,
+        profile: Profile,
+        slicing: Slicing,
+        rules: Rules,
+        tell: Callable[[Judged], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._profile = profile
+        self._slicing = slicing
+        self._rules = rules
+        self._tell = tell
+        self._layout = Layout(profile.columns)
+        self._questions = Questions(profile.columns, self._layout)
+        self._yardstick = Yardstick(profile.columns, self._layout)
+        self._streams = {stream: self._open(stream, risk) for stream, risk in rules.false_alarms_a_window.items()}
+
+    def judge(self, closed_before: int) -> int:
+        """Judges all windows that end before a cell, and returns how many they were.
+
+        Args:
+            closed_before: Number of the first cell that may still get rows.
+
+        Raises:
+            sqlite3.Error: The disk refuses; what was judged before is recorded.
+        """
+        return sum(self._judge_stream(stream, closed_before) for stream in self._streams)
+
+    def waiting_rows(self, stream: str) -> int:
+        """Returns the rows of the windows that are still open."""
+        segment = None if stream == ALL else stream
+        cells = self._store.cells(self._streams[stream].next_cell, 1 << 62, segment)
+        return sum(cell.rows for cell in cells.values())
+
+    def _open(self, name: str, risk: float) -> "_Stream":
+        scan = Scan(self._profile.columns, risk)
+        row = self._store.connection.execute("SELECT next_cell, scan FROM streams WHERE stream = ?", (name,)).fetchone()
+        if row is None:
+            return _Stream(scan, -(1 << 62))
+        scan.load(row[1])
+        return _Stream(scan, row[0])
+
+    def _judge_stream(self, name: str, closed_before: int) -> int:
+        stream = self._streams[name]
+        judged = 0
+        while (window := self._next_window(name, stream.next_cell, closed_before)) is not None:
+            first, stop, cell = window
+            verdicts = [] if self._is_of_reference(cell) else self._verdicts(name, stream, cell, first)
+            found = Judged(name, cell.start_us, cell.stop_us, cell, verdicts)
+            with self._store.transaction():
+                self._record(found, first, stop, stream)
+                self._tell(found)
+            stream.next_cell = stop
+            judged += 1
+        return judged
+
+    def _next_window(self, name: str, first: int, closed_before: int) -> tuple[int, int, Cell] | None:
+        """Returns the first cell, the one behind the last, and the sum, of the next window that is complete."""
+        summed: Cell | None = None
+        begin = first
+        numbers = self._store.numbers(first, closed_before, None if name == ALL else name)
+        for at in range(0, len(numbers), BATCH_CELLS):
+            batch = numbers[at : at + BATCH_CELLS]
+            cells = self._store.cells(batch[0], batch[-1] + 1, None if name == ALL else name)
+            for number in batch:
+                if summed is None:
+                    begin, summed = number, cells[number]
+                else:
+                    summed = summed.plus(cells[number])
+                if summed.rows >= self._rules.min_rows:
+                    return begin, number + 1, summed
+        return None
+
+    def _is_of_reference(self, cell: Cell) -> bool:
+        origin = self._profile.origin
+        if origin.first_row is None or origin.stop_row is None:
+            return False
+        return cell.first_row < origin.stop_row and cell.stop_row > origin.first_row
+
+    def _verdicts(self, name: str, stream: "_Stream", cell: Cell, first: int) -> list[Verdict]:
+        found = stream.scan.observe(cell.counts)
+        effects = self._yardstick.measure(cell.counts)
+        sizes = np.stack([effects.psi, effects.js_distance, effects.distance, effects.wasserstein_sd]).T.tolist()
+        verdicts = []
+        for at, (column, evidence) in enumerate(zip(self._profile.columns, found, strict=True)):
+            state: State = "quiet"
+            since_us, moved = cell.start_us, float(effects.moved[at])
+            if evidence.alarm:
+                windows = self._span(name, first, evidence.windows - 1)
+                counts = np.stack([*(each.counts for each in windows), cell.counts])
+                rows = np.array([*(each.rows for each in windows), cell.rows])
+                begun = change_point(excesses(self._questions, at, evidence.answer, counts), rows)
+                since_us = [*windows, cell][begun].start_us
+                moved = float(self._yardstick.measure(counts.sum(axis=0)).moved[at])
+                state = "alarm" if moved >= self._rules.min_moved else "small"
+            own = cell.counts[self._layout.starts[at] :][: column.bins.count]
+            kind = kind_of(column, evidence, own)
+            missing, outside = _outer(column, own)
+            verdicts.append(Verdict(column, state, kind, evidence, since_us, moved, missing, outside, tuple(sizes[at])))
+        return verdicts
+
+    def _span(self, name: str, before: int, windows: int) -> list[Cell]:
+        """Returns the last windows that were judged before a cell, the oldest first."""
+        rows = self._store.connection.execute(
+            "SELECT first_cell, stop_cell FROM windows WHERE stream = ? AND stop_cell <= ? AND state = 'judged' "
+            "ORDER BY window DESC LIMIT ?",
+            (name, before, min(windows, MOST_WINDOWS_LOOKED_BACK)),
+        ).fetchall()
+        segment = None if name == ALL else name
+        found = []
+        for first, stop in reversed(rows):
+            cells = list(self._store.cells(first, stop, segment).values())
+            if cells:  # they may have been rolled up by now
+                found.append(cells[0] if len(cells) == 1 else _sum(cells))
+        return found
+
+    def _record(self, judged: Judged, first: int, stop: int, stream: "_Stream") -> None:
+        connection, cell = self._store.connection, judged.cell
+        window = connection.execute(
+            "INSERT INTO windows (stream, profile, first_cell, stop_cell, start_us, stop_us, rows, state, judged_us) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                judged.stream, self._profile.profile_id, first, stop, judged.start_us, judged.stop_us, cell.rows,
+                "judged" if judged.verdicts else "reference", time.time_ns() // 1000,
+            ),
+        ).lastrowid  # fmt: skip
+        connection.executemany(
+            "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(window, verdict) for verdict in judged.verdicts],
+        )
+        connection.execute("INSERT OR REPLACE INTO streams VALUES (?, ?, ?)", (judged.stream, stop, stream.scan.dump()))
+
+
+class _Stream:
+    def __init__(self, scan: Scan, next_cell: int) -> None:
+        self.scan = scan
+        self.next_cell = next_cell
+
+
+def kind_of(column: Column, evidence: Evidence, counts: NDArray[np.int64]) -> Kind:
+    """Returns what sort of change evidence speaks of.
+
+    Args:
+        column: The reference's.
+        evidence: About it.
+        counts: Of the window, shape ``(bins,)``.
+    """
+    question = evidence.answer.question
+    if question == "missing":
+        return "missing"
+    if question == "unseen":
+        return "unseen"
+    fullest = int(counts.max())
+    if fullest == counts.sum() and fullest and max(column.counts) < sum(column.counts):
+        return "missing" if counts[MISSING] else "constant"
+    return "out_of_range" if question in {"below", "above"} else "drift"
+
+
+def _sum(cells: Sequence[Cell]) -> Cell:
+    first, *others = cells
+    for other in others:
+        first = first.plus(other)
+    return first
+
+
+def _outer(column: Column, counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Returns the shares of rows without a value, and with one that the reference has not."""
+    rows = max(int(counts.sum()), 1)
+    outside = counts[STRANGE] + (counts[-1] if isinstance(column.bins, NumberBins) else 0)
+    return float(counts[MISSING]) / rows, float(outside) / rows
+
+
+def _row(window: int | None, verdict: Verdict) -> tuple[object, ...]:
+    detector, answer, windows, span_rows = verdict.evidence
+    sizes = [None if np.isnan(size) else size for size in verdict.effects]
+    psi, js, ks = (size or 0.0 for size in sizes[:3])
+    return (
+        window, verdict.column.name, verdict.state, verdict.kind, detector, answer.question, answer.label,
+        answer.log_p, answer.log_risk, windows, span_rows, verdict.since_us, verdict.moved, psi, js, ks, sizes[3],
+        verdict.missing, verdict.outside,
+    )  # fmt: skip

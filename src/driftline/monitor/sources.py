@@ -1,0 +1,125 @@
+"""Makes references: of rows of the log, or of a table in a file."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from driftline.contract.schema import ModelSchema
+from driftline.drift.bins import CategoryBins, NumberBins
+from driftline.drift.build import SAMPLE_ROWS, Named, ProfileBuilder, build_profile, cut
+from driftline.drift.layout import Values
+from driftline.drift.profile import Column, Origin, Profile
+from driftline.errors import ProfileError
+from driftline.monitor.lines import LineReader, Rows
+from driftline.monitor.table import Table
+
+CHUNK_ROWS: Final = 4096
+PROBABILITY: Final = "probability"
+PREDICTED_CLASS: Final = "predicted_class"
+
+
+class Lines(Protocol):
+    """The committed lines of a log; :class:`~driftline.eventlog.reader.LogReader` is one."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are now."""
+
+    def numbered(self, start_row: int = 0, stop_row: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yields these rows, each with its number, without damaged ones. Raises LogDamagedError if it cannot go on."""
+
+
+def columns_of(schema: ModelSchema) -> tuple[Named, ...]:
+    """Returns what is watched of a model: its features, then its outputs."""
+    features = [Named(name, "feature", "number") for name in schema.names]
+    return (*features, Named(PROBABILITY, "probability", "number"), Named(PREDICTED_CLASS, "class", "category"))
+
+
+def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: int) -> Profile:
+    """Returns the profile of the model's predictions among rows of the log, in constant memory.
+
+    Args:
+        lines: The log.
+        schema: Whose predictions, and which columns.
+        first_row: The first row.
+        stop_row: The row behind the last one.
+
+    Raises:
+        ProfileError: There are too few.
+        LogDamagedError: The log cannot be read.
+    """
+    named = columns_of(schema)
+    reader = LineReader(schema.name, [_unbinned(it) for it in named])
+    rows = stop_row - first_row
+    chunks = range(first_row, stop_row, CHUNK_ROWS)
+    step = max(1, rows // SAMPLE_ROWS)
+    sampled = [_read(reader, lines, at, stop_row) for at in chunks[::step]]
+    builder = ProfileBuilder(
+        cut(named, [_concatenated([each.values[at] for each in sampled]) for at in range(len(named))]), in_order=True
+    )
+    versions: dict[str, None] = {}
+    first_us = last_us = 0
+    for at in chunks:
+        read = sampled[at // CHUNK_ROWS - first_row // CHUNK_ROWS] if step == 1 else _read(reader, lines, at, stop_row)
+        if len(read.times_us):
+            builder.add(read.values)
+            versions.update(dict.fromkeys(read.versions))
+            first_us = first_us or int(read.times_us.min())
+            last_us = max(last_us, int(read.times_us.max()))
+    origin = Origin(
+        "log",
+        first_row=first_row,
+        stop_row=stop_row,
+        first_timestamp=_timestamp(first_us),
+        last_timestamp=_timestamp(last_us),
+        in_order=True,
+        model_versions=tuple(versions),
+    )
+    return builder.profile(schema.name, origin)
+
+
+def profile_of_file(path: Path, schema: ModelSchema) -> Profile:
+    """Returns the profile of a table: one column for each feature, or an object ``features`` as in the log.
+
+    ``probability`` and ``predicted_class`` are profiled if they are there. One column at a time is in memory.
+
+    Args:
+        path: A CSV, Parquet or JSONL file.
+        schema: Whose features.
+
+    Raises:
+        ProfileError: It cannot be read, lacks a feature, or has too few rows.
+    """
+    table = Table(path)
+    try:
+        missing = [name for name in schema.names if name not in table.expressions]
+        if missing:
+            raise ProfileError(
+                f"{path} lacks {', '.join(missing)}; it has {', '.join(table.expressions) or 'no columns'}"
+            )
+        named = [it for it in columns_of(schema) if it.name in table.expressions]
+        origin = Origin("file", path=str(path), in_order=table.in_order())
+        return build_profile(schema.name, named, table.values(named), origin)
+    finally:
+        table.close()
+
+
+def _unbinned(named: Named) -> Column:
+    bins = CategoryBins(()) if named.kind == "category" else NumberBins((0.0,))
+    return Column(named.name, named.role, bins, (0,) * bins.count)
+
+
+def _read(reader: LineReader, lines: Lines, first_row: int, stop_row: int) -> Rows:
+    return reader.read(lines.numbered(first_row, min(first_row + CHUNK_ROWS, stop_row))).rows
+
+
+def _concatenated(parts: Sequence[Values]) -> Values:
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate([np.asarray(part, np.float64) for part in parts])
+    return [value for part in parts for value in part]
+
+
+def _timestamp(us: int) -> str:
+    return f"{np.datetime64(us, 'us')}Z"

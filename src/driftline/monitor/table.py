@@ -1,0 +1,133 @@
+"""Reads a table from a file, a column at a time, by DuckDB."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from driftline.drift.build import Named
+from driftline.drift.layout import Values
+from driftline.errors import ProfileError
+from driftline.monitor.lines import as_categories
+
+_READERS: Final = {
+    ".csv": "read_csv",
+    ".parquet": "read_parquet",
+    ".jsonl": "read_json",
+    ".ndjson": "read_json",
+}
+
+
+class Table:
+    """A file as DuckDB reads it.
+
+    Args:
+        path: A CSV, Parquet or JSONL file.
+
+    Attributes:
+        expressions: Where each column is found, by name; those of an object ``features`` are columns, too.
+
+    Raises:
+        ProfileError: It cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import duckdb  # noqa: PLC0415 - slow to load, and only references of files need it
+
+        self._path = path
+        self._error = duckdb.Error
+        reader = _READERS.get(path.suffix.lower())
+        if reader is None:
+            raise ProfileError(f"the reference file {path} does not end in one of {', '.join(_READERS)}")
+        if not path.is_file():
+            raise ProfileError(f"there is no file {path}")
+        self._connection = duckdb.connect(config={"threads": 1, "preserve_insertion_order": True})
+        self._source = f"{reader}('{str(path).replace(chr(39), 2 * chr(39))}')"
+        self.expressions: dict[str, str] = {}
+        for name, kind in self._fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self._source})"):  # noqa: S608
+            self.expressions[name] = _quoted(name)
+            if name == "features" and kind.startswith("STRUCT"):
+                (keys,) = self._fetch(f"SELECT struct_keys(features) FROM {self._source} LIMIT 1") or [((),)]  # noqa: S608
+                self.expressions |= {key: f"features.{_quoted(key)}" for key in keys[0]}
+
+    def close(self) -> None:
+        """Gives up the file."""
+        self._connection.close()
+
+    def in_order(self) -> bool:
+        """Whether it has timestamps, and they never fall."""
+        if "timestamp" not in self.expressions:
+            return False
+        falls = (
+            f"SELECT count(*) FROM (SELECT timestamp < lag(timestamp) OVER () AS falls FROM {self._source}) WHERE falls"  # noqa: S608
+        )
+        return bool(self._fetch(falls)[0][0] == 0)
+
+    def values(self, named: Sequence[Named]) -> "_Columns":
+        """Returns the columns by name; each is read when it is asked for."""
+        return _Columns(self, {it.name: it.kind for it in named})
+
+    def column(self, name: str, kind: str) -> Values:
+        """Returns the values of one column, as floats or as text.
+
+        Raises:
+            ProfileError: It holds something else.
+        """
+        sql_type = "VARCHAR" if kind == "category" else "DOUBLE"
+        query = f"SELECT CAST({self.expressions[name]} AS {sql_type}) AS value FROM {self._source}"  # noqa: S608
+        try:
+            found = self._connection.execute(query).fetchnumpy()["value"]
+        except self._error as error:
+            raise ProfileError(f"{self._path} has no {_noun(kind)} in {name}: {_first_line(error)}") from error
+        if kind == "category":
+            return as_categories([_as_number(value) for value in np.ma.filled(found, None).tolist()])
+        return np.ma.filled(np.ma.asarray(found, dtype=np.float64), np.nan)
+
+    def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query).fetchall()
+        except self._error as error:
+            raise ProfileError(f"{self._path} cannot be read: {_first_line(error)}") from error
+
+
+class _Columns(Mapping[str, Values]):
+    """The columns of a table, each read when it is asked for."""
+
+    def __init__(self, table: Table, kinds: Mapping[str, str]) -> None:
+        self._table = table
+        self._kinds = kinds
+
+    def __getitem__(self, name: str) -> Values:
+        return self._table.column(name, self._kinds[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _noun(kind: str) -> str:
+    return "text" if kind == "category" else "numbers"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def _as_number(text: str | None) -> object:
+    """A class that was written as 1, 1.0 or true is one and the same."""
+    if text is None:
+        return None
+    lowered = text.strip().lower()
+    if lowered in {"true", "false"}:
+        return lowered == "true"
+    try:
+        return float(lowered)
+    except ValueError:
+        return text

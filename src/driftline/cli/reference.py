@@ -1,5 +1,6 @@
 """``driftline reference``: the profile that current rows are compared with."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,8 +111,10 @@ def _difference(mine: "Profile", theirs: "Profile", name: str) -> str:
 
 def _of_file(settings: "Settings", file: Path) -> "Profile":
     from driftline.monitor.sources import profile_of_file  # noqa: PLC0415 - loads numpy
+    from driftline.monitor.table import Table  # noqa: PLC0415
 
-    return profile_of_file(file, _schema(settings))
+    with closing(Table(file)) as table:
+        return profile_of_file(table, _schema(settings))
 
 
 def _of_log(settings: "Settings", first: int | None, from_row: int | None, to_row: int | None) -> "Profile":

@@ -1,7 +1,6 @@
 """Makes references: of rows of the log, or of a table in a file."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -80,30 +79,26 @@ def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: 
     return builder.profile(schema.name, origin)
 
 
-def profile_of_file(path: Path, schema: ModelSchema) -> Profile:
+def profile_of_file(table: Table, schema: ModelSchema, rows: int | None = None) -> Profile:
     """Returns the profile of a table: one column for each feature, or an object ``features`` as in the log.
 
     ``probability`` and ``predicted_class`` are profiled if they are there. One column at a time is in memory.
 
     Args:
-        path: A CSV, Parquet or JSONL file.
+        table: A file.
         schema: Whose features.
+        rows: How many of the first rows; None for all.
 
     Raises:
         ProfileError: It cannot be read, lacks a feature, or has too few rows.
     """
-    table = Table(path)
-    try:
-        missing = [name for name in schema.names if name not in table.expressions]
-        if missing:
-            raise ProfileError(
-                f"{path} lacks {', '.join(missing)}; it has {', '.join(table.expressions) or 'no columns'}"
-            )
-        named = [it for it in columns_of(schema) if it.name in table.expressions]
-        origin = Origin("file", path=str(path), in_order=table.in_order())
-        return build_profile(schema.name, named, table.values(named), origin)
-    finally:
-        table.close()
+    missing = [name for name in schema.names if name not in table.expressions]
+    if missing:
+        has = ", ".join(table.expressions) or "no columns"
+        raise ProfileError(f"{table.path} lacks {', '.join(missing)}; it has {has}")
+    named = [it for it in columns_of(schema) if it.name in table.expressions]
+    origin = Origin("file", path=str(table.path), in_order=table.in_order())
+    return build_profile(schema.name, named, table.values(named, rows), origin)
 
 
 def _unbinned(named: Named) -> Column:

@@ -203,6 +203,12 @@ class MonitorStore:
             )
             self.put_meta({"profile": profile_id, "position_row": "0", "ordinal": "0"})
 
+    def forget_judgements(self) -> None:
+        """Keeps the counts, and forgets what was found in them."""
+        with self.transaction():
+            for table in ("streams", "windows", "verdicts"):
+                self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+
     def profile(self, profile_id: str) -> bytes:
         """Returns a profile that was adopted once, as JSON.
 

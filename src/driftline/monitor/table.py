@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from driftline.drift.bins import CategoryBins
 from driftline.drift.build import Named
 from driftline.drift.layout import Values
+from driftline.drift.profile import Profile
 from driftline.errors import ProfileError
 from driftline.monitor.lines import as_categories
 
@@ -26,6 +29,7 @@ class Table:
         path: A CSV, Parquet or JSONL file.
 
     Attributes:
+        path: The file.
         expressions: Where each column is found, by name; those of an object ``features`` are columns, too.
 
     Raises:
@@ -35,7 +39,7 @@ class Table:
     def __init__(self, path: Path) -> None:
         import duckdb  # noqa: PLC0415 - slow to load, and only references of files need it
 
-        self._path = path
+        self.path = path
         self._error = duckdb.Error
         reader = _READERS.get(path.suffix.lower())
         if reader is None:
@@ -64,22 +68,57 @@ class Table:
         )
         return bool(self._fetch(falls)[0][0] == 0)
 
-    def values(self, named: Sequence[Named]) -> "_Columns":
-        """Returns the columns by name; each is read when it is asked for."""
-        return _Columns(self, {it.name: it.kind for it in named})
+    def times_us(self) -> NDArray[np.int64] | None:
+        """Returns the column ``timestamp`` in microseconds since 1970 UTC; None if there is no such column.
 
-    def column(self, name: str, kind: str) -> Values:
+        Raises:
+            ProfileError: It holds something else, or nothing in some rows.
+        """
+        if "timestamp" not in self.expressions:
+            return None
+        query = f"SELECT epoch_us(CAST(timestamp AS TIMESTAMPTZ)) AS value FROM {self._source}"  # noqa: S608
+        try:
+            found = self._connection.execute(query).fetchnumpy()["value"]
+        except self._error as error:
+            raise ProfileError(f"{self.path} has no times in timestamp: {_first_line(error)}") from error
+        if np.ma.is_masked(found):
+            raise ProfileError(f"{self.path} has rows without a timestamp")
+        return np.asarray(np.ma.getdata(found), np.int64)
+
+    def values(self, named: Sequence[Named], rows: int | None = None) -> "_Columns":
+        """Returns the columns by name; each is read when it is asked for.
+
+        Args:
+            named: Which columns.
+            rows: How many of the first rows; None for all.
+        """
+        return _Columns(self, {it.name: it.kind for it in named}, rows)
+
+    def columns_of(self, profile: Profile) -> "_Columns":
+        """Returns the columns of a profile.
+
+        Raises:
+            ProfileError: One is not there.
+        """
+        missing = [column.name for column in profile.columns if column.name not in self.expressions]
+        if missing:
+            raise ProfileError(f"{self.path} lacks {', '.join(missing)}, which the reference has")
+        kinds = {it.name: "category" if isinstance(it.bins, CategoryBins) else "number" for it in profile.columns}
+        return _Columns(self, kinds, None)
+
+    def column(self, name: str, kind: str, rows: int | None) -> Values:
         """Returns the values of one column, as floats or as text.
 
         Raises:
             ProfileError: It holds something else.
         """
         sql_type = "VARCHAR" if kind == "category" else "DOUBLE"
-        query = f"SELECT CAST({self.expressions[name]} AS {sql_type}) AS value FROM {self._source}"  # noqa: S608
+        limit = "" if rows is None else f" LIMIT {rows}"
+        query = f"SELECT CAST({self.expressions[name]} AS {sql_type}) AS value FROM {self._source}{limit}"  # noqa: S608
         try:
             found = self._connection.execute(query).fetchnumpy()["value"]
         except self._error as error:
-            raise ProfileError(f"{self._path} has no {_noun(kind)} in {name}: {_first_line(error)}") from error
+            raise ProfileError(f"{self.path} has no {_noun(kind)} in {name}: {_first_line(error)}") from error
         if kind == "category":
             return as_categories([_as_number(value) for value in np.ma.filled(found, None).tolist()])
         return np.ma.filled(np.ma.asarray(found, dtype=np.float64), np.nan)
@@ -88,18 +127,19 @@ class Table:
         try:
             return self._connection.execute(query).fetchall()
         except self._error as error:
-            raise ProfileError(f"{self._path} cannot be read: {_first_line(error)}") from error
+            raise ProfileError(f"{self.path} cannot be read: {_first_line(error)}") from error
 
 
 class _Columns(Mapping[str, Values]):
     """The columns of a table, each read when it is asked for."""
 
-    def __init__(self, table: Table, kinds: Mapping[str, str]) -> None:
+    def __init__(self, table: Table, kinds: Mapping[str, str], rows: int | None) -> None:
         self._table = table
         self._kinds = kinds
+        self._rows = rows
 
     def __getitem__(self, name: str) -> Values:
-        return self._table.column(name, self._kinds[name])
+        return self._table.column(name, self._kinds[name], self._rows)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._kinds)

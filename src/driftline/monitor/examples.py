@@ -1,4 +1,4 @@
-"""Finds predictions that show what has changed: rows of a window whose values are where there are more than there were."""
+"""Finds predictions that show what has changed: rows whose values are where there are more than there were."""
 
 from collections.abc import Iterator
 from typing import Any, Final, Protocol

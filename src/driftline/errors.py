@@ -23,6 +23,7 @@ meaning. The message is for a person and may change.
      +-- ChaosError                 chaos_failed
      +-- ProfileError               profile_invalid
      +-- MonitorError               monitor_failed
+     |    +-- SinkError             alert_undelivered
      +-- ReportError                report_failed
           +-- NotEnoughRowsError    not_enough_rows
           +-- ReferenceFileError    reference_invalid
@@ -168,6 +169,22 @@ class MonitorError(DriftlineError):
     """What the monitor has found cannot be read or kept."""
 
     code = "monitor_failed"
+
+
+class SinkError(MonitorError):
+    """A receiver of alerts has not taken one, or has not said that it has.
+
+    Attributes:
+        refused: Whether the receiver answers, and minds this very alert; another may be taken.
+        retry_after_s: How long the receiver asks to be left alone, if it does.
+    """
+
+    code = "alert_undelivered"
+
+    def __init__(self, message: str, *, refused: bool = False, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.refused = refused
+        self.retry_after_s = retry_after_s
 
 
 class ReportError(DriftlineError):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from driftline.durable import make_directory
 from driftline.errors import MonitorError
+from driftline.monitor import delivery, history, silences
 
 SCHEMA_VERSION: Final = 1
 FILE_NAME: Final = "monitor.sqlite"
@@ -60,7 +61,7 @@ CREATE TABLE traffic (
     at_us INTEGER PRIMARY KEY, seconds REAL NOT NULL, requests INTEGER NOT NULL, refused INTEGER NOT NULL,
     failed INTEGER NOT NULL, p50_s REAL, p99_s REAL
 ) STRICT;
-PRAGMA user_version = {SCHEMA_VERSION};
+{history.TABLES}{delivery.TABLES}{silences.TABLES}PRAGMA user_version = {SCHEMA_VERSION};
 """
 OF_THE_FOLD: Final = ("cells", "hours", "streams", "windows", "verdicts", "spans")
 """What is made again when the reference changes, or the log is another one."""

@@ -285,3 +285,44 @@ def test_settings_are_a_plain_value_that_reads_nothing(monkeypatch: pytest.Monke
     monkeypatch.setenv("DRIFTLINE_PORT", "1")
     write_file("host = 'h'")
     assert (Settings().port, Settings().host) == (8000, "127.0.0.1")
+
+
+# -- receivers of alerts
+
+
+@pytest.mark.parametrize("name", ["alert_webhook", "alert_slack", "alert_smtp"])
+def test_an_address_of_a_receiver_that_cannot_be_is_not_quoted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"DRIFTLINE_{name.upper()}", f"ftp://u:{SECRET}@host/{SECRET}")
+    with pytest.raises(SettingsError, match=f"^DRIFTLINE_{name.upper()}: ") as caught:
+        load_settings({})
+    assert SECRET not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("alert_email_to", "nobody", "it must be mail addresses"),
+        ("alert_email_from", "a@b.org, c@d.org", "it must be one mail address"),
+        ("console_url", "driftline.example.org", "the address must begin with https:// or http://"),
+        ("alert_close_after", "0", "it must be greater than or equal to 1"),
+        ("alert_timeout_s", "0", "it must be greater than 0"),
+    ],
+)
+def test_what_cannot_be_said_of_alerts_is_an_error(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=f"--{name.replace('_', '-')} is '{value}': {said}"):
+        load_settings({name: value})
+
+
+def test_an_empty_variable_takes_back_who_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["alert_webhook", "alert_slack", "alert_email_to", "alert_email_from", "alert_smtp", "console_url"]
+    for name in names:
+        monkeypatch.setenv(f"DRIFTLINE_{name.upper()}", "")
+    settings = load_settings({})
+    assert [getattr(settings, name) for name in names] == [None] * len(names)
+
+
+@pytest.mark.parametrize("name", ["alert_webhook", "alert_slack"])
+def test_of_a_webhook_only_the_host_is_shown(name: str) -> None:
+    settings = load_settings({name: f"https://host:8443/{SECRET}?{SECRET}"})
+    assert settings.shown(name) == "https://host:8443/***"
+    assert SECRET not in f"{settings!r} {settings} {settings.model_dump_json()}"

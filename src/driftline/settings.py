@@ -11,10 +11,18 @@ import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from annotated_types import Ge
-from pydantic import AfterValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    ByteSize,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -24,6 +32,7 @@ from pydantic_settings import (
 )
 
 from driftline import layout
+from driftline.alert_address import check_web_address, mail_address, mail_addresses, parse_mail_server, without_secret
 from driftline.broker_address import check_broker_address
 from driftline.errors import SettingsError, UnknownSettingError
 from driftline.telemetry import redact
@@ -34,11 +43,28 @@ CONFIG_FILE = "driftline.toml"
 BROKER_VARIABLE = "REDIS_URL"
 BROKER_FILE_VARIABLE = "DRIFTLINE_BROKER_FILE"
 
+T = TypeVar("T", bound=SecretStr | str)
+
 MiB = 1024 * 1024
 
 Bytes = Annotated[ByteSize, Ge(1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 TcpPort = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    def validate(value: T) -> T:
+        check(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
+        return value
+
+    return AfterValidator(validate)
+
+
+SecretWebAddress = Annotated[SecretStr, _checked(check_web_address)]
+SecretMailServer = Annotated[SecretStr, _checked(parse_mail_server)]
+WebAddress = Annotated[str, _checked(check_web_address)]
+MailAddress = Annotated[str, _checked(mail_address)]
+MailAddresses = Annotated[str, _checked(mail_addresses)]
 LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
@@ -138,6 +164,32 @@ class Settings(BaseSettings):
     api_metrics_port: TcpPort = Field(
         default=0, description="Port that the API's /metrics moves to, without a key; 0 leaves it beside the rest."
     )
+    alert_webhook: SecretWebAddress | None = Field(
+        default=None, description="Address that each alert is posted to as JSON; shown without its path."
+    )
+    alert_slack: SecretWebAddress | None = Field(
+        default=None,
+        description="Incoming webhook of Slack, or of what understands the same; shown without its path.",
+    )
+    alert_email_to: MailAddresses | None = Field(
+        default=None, description="Mail addresses, with commas, that each alert is sent to; none for no mail."
+    )
+    alert_email_from: MailAddress | None = Field(
+        default=None, description="Address that mails come from; none for the first of alert_email_to."
+    )
+    alert_smtp: SecretMailServer | None = Field(
+        default=None,
+        description="Mail server (smtp:// with STARTTLS, smtps://); none for the one of this machine, on port 25.",
+    )
+    alert_timeout_s: Seconds = Field(
+        default=10.0, description="Longest wait for one answer of a receiver of alerts, before it is tried again."
+    )
+    alert_close_after: int = Field(
+        default=3, ge=1, description="Windows in a row without an alarm after which an alert is resolved."
+    )
+    console_url: WebAddress | None = Field(
+        default=None, description="Address of the console as people reach it, for links in alerts; none for no links."
+    )
     log_format: Literal["auto", "pretty", "json"] = Field(
         default="auto",
         description="Form of the program's own messages; auto is pretty on a terminal and JSON elsewhere.",
@@ -158,7 +210,11 @@ class Settings(BaseSettings):
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
-    @field_validator("broker", "model", "keys", "tls_certificate", "tls_key", "reference", "segment_by", mode="before")
+    @field_validator(
+        *("broker", "model", "keys", "tls_certificate", "tls_key", "reference", "segment_by"),
+        *("alert_webhook", "alert_slack", "alert_email_to", "alert_email_from", "alert_smtp", "console_url"),
+        mode="before",
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value  # so that a variable can take back what a file says
@@ -225,7 +281,8 @@ class Settings(BaseSettings):
         """The value of a setting for people and JSON, without passwords."""
         value = getattr(self, name)
         if isinstance(value, SecretStr):
-            return redact(value.get_secret_value())
+            hidden = without_secret if name in _SECRET_PATHS else redact
+            return hidden(value.get_secret_value())
         return str(value) if isinstance(value, Path) else value
 
     def environment(self, names: Iterable[str]) -> dict[str, str]:
@@ -235,6 +292,10 @@ class Settings(BaseSettings):
             name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
         }
         return {variable(name): "" if value is None else str(value) for name, value in plain.items()}
+
+
+_SECRETS = frozenset({"broker", "alert_webhook", "alert_slack", "alert_smtp"})
+_SECRET_PATHS = frozenset({"alert_webhook", "alert_slack"})
 
 
 def variable(name: str) -> str:
@@ -336,5 +397,5 @@ def _problems(error: ValidationError, values: Mapping[str, object], sources: Map
         name = str(problem["loc"][0])
         reason = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
         reason = reason.partition(", unable to")[0]
-        value = "" if name == "broker" else f" is {str(values[name])!r}"
+        value = "" if name in _SECRETS else f" is {str(values[name])!r}"
         yield f"{sources[name]}{value}: {reason}"

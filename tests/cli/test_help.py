@@ -26,7 +26,7 @@ def test_help_names_all_options_examples_and_exit_codes(ask: Run, command: Comma
 
 
 def test_all_commands_on_data_take_a_folder_and_a_broker() -> None:
-    without = {"chaos", "keys", "log"}  # which make their own, or meet no broker
+    without = {"alerts", "chaos", "keys", "log"}  # which make their own, or meet no broker
     assert {command.path[0] for command in ALL if "--broker" not in command.options} == without
     assert [str(command) for command in ALL if command not in WITH_SETTINGS] == ["chaos"]
 
@@ -70,7 +70,7 @@ def test_each_part_loads_only_what_it_needs() -> None:
 
 @pytest.mark.parametrize("command", WITH_SETTINGS, ids=str)
 def test_a_wrong_setting_is_one_line_and_exit_code_2_for_every_command(ask: Run, command: Command) -> None:
-    named = {("log", "replace"), ("keys", "add"), ("keys", "revoke")}
+    named = {("alerts", "silence"), ("log", "replace"), ("keys", "add"), ("keys", "revoke")}
     arguments = ("x",) if command.path in named else ()
     finished = ask(*command.path, *arguments, DRIFTLINE_PROT="1")
     assert finished.returncode == 2

@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from driftline import __version__
-from driftline.cli import chaos, config, doctor, keys, ledger, log, monitor, reference, report, serve, up, worker
+from driftline.cli import (
+    alerts,
+    chaos,
+    config,
+    doctor,
+    keys,
+    ledger,
+    log,
+    monitor,
+    reference,
+    report,
+    serve,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -21,6 +35,10 @@ app = typer.Typer(
 log_app = typer.Typer(
     no_args_is_help=True,
     help="What a log says of itself, and whether it is true; a copy; a repair; a new one in place of a lost one.",
+)
+
+alerts_app = typer.Typer(
+    no_args_is_help=True, help="What is firing and what is kept silent; and whether anybody would be told."
 )
 
 keys_app = typer.Typer(no_args_is_help=True, help="Who may ask: draws API keys, lists them, takes them back.")
@@ -45,6 +63,9 @@ _add(app, "ledger", ledger.ledger, ledger.EPILOG)
 _add(app, "chaos", chaos.chaos, chaos.EPILOG)
 _add(app, "doctor", doctor.doctor, doctor.EPILOG)
 _add(app, "config", config.config, config.EPILOG)
+_add(alerts_app, "list", alerts.show, alerts.LIST_EPILOG)
+_add(alerts_app, "silence", alerts.silence, alerts.SILENCE_EPILOG)
+_add(alerts_app, "test", alerts.try_out, alerts.TEST_EPILOG)
 _add(keys_app, "add", keys.add, keys.ADD_EPILOG)
 _add(keys_app, "list", keys.show, keys.LIST_EPILOG)
 _add(keys_app, "revoke", keys.revoke, keys.REVOKE_EPILOG)
@@ -57,6 +78,7 @@ _add(log_app, "backup", log.backup, log.BACKUP_EPILOG)
 _add(log_app, "restore", log.restore, log.RESTORE_EPILOG)
 _add(log_app, "repair", log.repair, log.REPAIR_EPILOG)
 _add(log_app, "replace", log.replace, log.REPLACE_EPILOG)
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(keys_app, name="keys")
 app.add_typer(log_app, name="log")
 app.add_typer(reference_app, name="reference")

@@ -211,6 +211,8 @@ def test_a_real_prometheus_has_an_answer_to_each_question(watched: Watched) -> N
 
     for rule in [*rules("alert"), *rules("record")]:
         for selector in selectors(rule["expr"]):
+            if "driftline-monitor" in selector:
+                continue  # no such process is watched here
             wait_until(partial(watched.ask, selector))
     for title, expression in queries():
         if title not in HEALTHY_AND_EMPTY:

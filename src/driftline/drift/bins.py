@@ -101,6 +101,8 @@ Kind = Literal["number", "category"]
 def number_bins(values: NDArray[np.float64]) -> NumberBins:
     """Returns bins cut at order statistics of a sample of the reference, about equally many rows in each.
 
+    The outermost are halved again and again: a tail is long, and where in it the rows are says how far they moved.
+
     Args:
         values: Shape ``(rows,)``, in any order; NaN is missing. Without a value there is one bin for all values.
     """
@@ -109,7 +111,10 @@ def number_bins(values: NDArray[np.float64]) -> NumberBins:
     if n == 0:
         return NumberBins((0.0,))
     bins = max(FEWEST, min(FINEST, n // ROWS_A_BIN))
-    ranks = np.unique(np.clip(np.rint(np.arange(1, bins) * (n + 1) / bins).astype(int), 1, n))
+    evenly = np.arange(1, bins) * (n + 1) / bins
+    halves = (n + 1) / bins / 2 ** np.arange(1, 64)
+    tails = halves[halves >= ROWS_A_BIN]
+    ranks = np.unique(np.clip(np.rint(np.concatenate([evenly, tails, n + 1 - tails])).astype(int), 1, n))
     distinct, held_by = np.unique(held, return_counts=True)
     shared = distinct[(held_by > 1) & (held_by * 2 * bins >= n)]
     lowest = np.nextafter(held[0], -np.inf)

@@ -164,6 +164,10 @@ class Settings(BaseSettings):
     api_metrics_port: TcpPort = Field(
         default=0, description="Port that the API's /metrics moves to, without a key; 0 leaves it beside the rest."
     )
+    api_metrics_url: WebAddress | None = Field(
+        default=None,
+        description="Where the monitor finds the API's /metrics, for traffic, latency and errors; none to do without.",
+    )
     alert_webhook: SecretWebAddress | None = Field(
         default=None, description="Address that each alert is posted to as JSON; shown without its path."
     )
@@ -213,6 +217,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("broker", "model", "keys", "tls_certificate", "tls_key", "reference", "segment_by"),
         *("alert_webhook", "alert_slack", "alert_email_to", "alert_email_from", "alert_smtp", "console_url"),
+        "api_metrics_url",
         mode="before",
     )
     @classmethod

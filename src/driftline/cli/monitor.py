@@ -1,15 +1,21 @@
 """``driftline monitor``: the process that says what has changed."""
 
 import asyncio
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
 from driftline.cli.exits import epilog
 from driftline.cli.options import Data, Host, LogFormat, Model, Parent, read_settings
+from driftline.cli.receivers import sinks_of
 
 if TYPE_CHECKING:
+    from driftline.monitor.alarms import Alarms
     from driftline.monitor.follow import Follower, Plan
+    from driftline.monitor.main import Beside
     from driftline.monitor.store import MonitorStore
     from driftline.settings import Settings
 
@@ -58,7 +64,7 @@ def monitor(
 
     from driftline.monitor.main import Monitor, run_monitor  # noqa: PLC0415 - loads numpy
 
-    made = Monitor(settings.monitor_dir, lambda store: _follower(settings, store))
+    made = Monitor(settings.monitor_dir, lambda store: _follower(settings, store), _beside(settings))
     asyncio.run(run_monitor(made, metrics_host=settings.host, metrics_port=settings.monitor_metrics_port or None))
 
 
@@ -82,7 +88,54 @@ def plan(settings: "Settings") -> "Plan":
 
 def _follower(settings: "Settings", store: "MonitorStore") -> "Follower":
     from driftline.monitor.follow import Follower  # noqa: PLC0415 - loads numpy
+    from driftline.monitor.telling import Teller  # noqa: PLC0415
     from driftline.scoring import load_package, seed_package  # noqa: PLC0415
 
     schema, _ = load_package(settings.model or seed_package())
-    return Follower(settings.log_dir, store, schema, settings.reference_file, plan(settings))
+    teller = Teller(
+        store,
+        lambda log_id: _alarms(settings, store, log_id),
+        log_dir=settings.log_dir,
+        days_a_false_alarm=settings.drift_days,
+        page=lambda scope, column: _page(settings, scope, column),
+    )
+    return Follower(settings.log_dir, store, schema, settings.reference_file, plan(settings), tell=teller.tell)
+
+
+def _beside(settings: "Settings") -> "list[Beside]":
+    from driftline.monitor.beside import deliver, watch_traffic  # noqa: PLC0415 - loads numpy
+    from driftline.monitor.store import FILE_NAME  # noqa: PLC0415
+    from driftline.monitor.traffic import page_at  # noqa: PLC0415
+
+    path = settings.monitor_dir / FILE_NAME
+    sinks = sinks_of(settings)
+    found: list[Beside] = []
+    if sinks:
+        found.append(lambda: deliver(path, sinks, finish_within_s=settings.alert_timeout_s))
+    if settings.api_metrics_url is not None:
+        certificate = str(settings.tls_certificate) if settings.tls_certificate else None
+        source = page_at(settings.api_metrics_url, settings.alert_timeout_s, certificate)
+        width_us = round(settings.window_s * 1e6)
+        page = None if settings.console_url is None else settings.console_url
+        found.append(lambda: watch_traffic(path, source, partial(_alarms, settings), width_us, page))
+    return found
+
+
+def _alarms(settings: "Settings", store: "MonitorStore", log_id: str) -> "Alarms":
+    from driftline.monitor.alarms import Alarms  # noqa: PLC0415 - loads numpy
+
+    return Alarms(
+        store.connection,
+        log_id=log_id,
+        service=settings.app_name,
+        sinks=list(sinks_of(settings)),
+        close_after=settings.alert_close_after,
+        clock_us=lambda: time.time_ns() // 1000,
+    )
+
+
+def _page(settings: "Settings", scope: str, column: str) -> str | None:
+    if settings.console_url is None:
+        return None
+    stream = "" if scope == "all" else f"?stream={quote(scope, safe='')}"
+    return f"{settings.console_url.rstrip('/')}/columns/{quote(column, safe='')}{stream}"

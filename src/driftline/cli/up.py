@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from driftline.cli.access import access
-from driftline.cli.banner import banner
+from driftline.cli.banner import banner, host_in_url
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.options import (
     Broker,
@@ -96,6 +96,8 @@ def _children(settings: "Settings", port: int) -> list["Child"]:
     # By environment, not by flags: a broker's password on a command line is there for everyone to read.
     given = [name for name in type(settings).model_fields if settings.source(name).startswith("--")]
     environment = {**os.environ, **settings.environment(given), "DRIFTLINE_PORT": str(port)}
+    if settings.api_metrics_url is None:
+        environment["DRIFTLINE_API_METRICS_URL"] = _metrics_url(settings, port)
     if sys.stdout.isatty():
         environment.setdefault("FORCE_COLOR", "1")
         if settings.log_format == "auto":
@@ -106,6 +108,13 @@ def _children(settings: "Settings", port: int) -> list["Child"]:
         Child(name, (*python, name, "--parent", str(os.getpid())), environment)
         for name in ("serve", "worker", "monitor")
     ]
+
+
+def _metrics_url(settings: "Settings", port: int) -> str:
+    if settings.api_metrics_port:
+        return f"http://{host_in_url(_reachable(settings.host))}:{settings.api_metrics_port}/metrics"
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{host_in_url(_reachable(settings.host))}:{port}/metrics"
 
 
 def _show(name: str, text: str) -> None:

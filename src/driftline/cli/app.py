@@ -9,6 +9,7 @@ import typer
 from driftline import __version__
 from driftline.cli import (
     alerts,
+    backtest,
     chaos,
     config,
     doctor,
@@ -58,6 +59,7 @@ _add(app, "up", up.up, up.EPILOG)
 _add(app, "serve", serve.serve, serve.EPILOG)
 _add(app, "worker", worker.worker, worker.EPILOG)
 _add(app, "monitor", monitor.monitor, monitor.EPILOG)
+_add(app, "backtest", backtest.backtest, backtest.EPILOG)
 _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
 _add(app, "chaos", chaos.chaos, chaos.EPILOG)

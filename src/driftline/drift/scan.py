@@ -69,9 +69,9 @@ class Scan:
     def __init__(self, columns: Sequence[Column], false_alarms_a_window: float) -> None:
         self.layout = Layout(columns)
         questions = Questions(columns, self.layout)
-        risk = false_alarms_a_window / len(columns)
-        self._sudden = Exam(questions, risk * SUDDEN_SHARE)
-        self._slow = Exam(questions, risk * (1 - SUDDEN_SHARE) / SLOW_TESTS_A_WINDOW)
+        sudden, slow = risks(false_alarms_a_window, len(columns))
+        self._sudden = Exam(questions, sudden)
+        self._slow = Exam(questions, slow)
         self._levels: list[deque[NDArray[np.int64]]] = [deque(maxlen=BLOCKS) for _ in range(LEVELS)]
         self._windows = 0
 
@@ -122,3 +122,9 @@ class Scan:
         self._windows, levels = msgspec.msgpack.decode(zlib.decompress(content), type=tuple[int, list[list[bytes]]])
         for level, blocks in zip(self._levels, levels, strict=True):
             level.extend(np.frombuffer(block, "<i8").astype(np.int64, copy=False) for block in blocks)
+
+
+def risks(false_alarms_a_window: float, columns: int) -> tuple[float, float]:
+    """Returns what one look at one column may cost of the budget: the sudden detector's, and the slow one's."""
+    risk = false_alarms_a_window / columns
+    return risk * SUDDEN_SHARE, risk * (1 - SUDDEN_SHARE) / SLOW_TESTS_A_WINDOW

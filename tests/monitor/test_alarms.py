@@ -239,7 +239,7 @@ def test_whoever_was_told_that_it_fires_is_told_that_it_has_closed_silence_or_no
 ) -> None:
     observe(alarms, True)
     Silences(database).add(Silence("*", clock.now_us, clock.now_us + HOUR_US, ""))
-    observe(alarms, False, False, False, first=1)
+    observe(alarms, True, False, False, False, first=1)
     assert told(database) == ["firing", "resolved"]
 
 

@@ -1,6 +1,7 @@
 """What every sink promises, tried on real servers; and what is particular to each."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from driftline.alert_address import MailServer
 from driftline.errors import SinkError
 from driftline.monitor import alert as form
+from driftline.monitor.mail import MailSink
 from driftline.monitor.mail import message as mail_message
+from driftline.monitor.sink import AlertSink
 from driftline.monitor.slack import SlackSink, message
 from driftline.monitor.webhook import WebhookSink
 from tests.certificates import make_pair
@@ -132,7 +136,9 @@ def test_an_answer_that_is_about_the_receiver_is_not_about_the_alert(http: HttpR
     assert not failure(http).refused
 
 
-@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("soon", None), ("-1", None), ("", None), ("²", None)])
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("7", 7.0), ("soon", None), ("-1", None), ("", None), ("9" * 400, 86_400.0), ("²", None)]
+)
 def test_a_receiver_may_say_when_to_come_again(http: HttpReceiver, said: str, seconds: float | None) -> None:
     http.answer = (429, {"Retry-After": said})
     assert failure(http).retry_after_s == seconds
@@ -157,11 +163,17 @@ def test_https_is_taken_from_whom_the_machine_trusts_and_no_other(
         receiver.close()
 
 
-def test_a_name_that_is_none_is_an_error_without_the_address() -> None:
-    sink = WebhookSink(f"https://nobody.invalid/{SECRET}", TIMEOUT_S)
-    with pytest.raises(SinkError, match=r"^nobody\.invalid cannot be reached") as caught:
-        asyncio.run(sink.send(an_alert()))
-    assert SECRET not in caught.value.message
+@pytest.mark.parametrize("host", ["nobody.invalid", "a" * 70 + ".example.org", "a..b"])
+def test_a_name_that_is_none_is_an_error_without_the_address(host: str) -> None:
+    server = MailServer(host, 25, None, None, "none")
+    sinks: list[AlertSink] = [
+        WebhookSink(f"https://{host}/{SECRET}", TIMEOUT_S),
+        MailSink(server, "a@b.org", ["c@d.org"], TIMEOUT_S),
+    ]
+    for sink in sinks:
+        with pytest.raises(SinkError, match=f"^{re.escape(host)} ") as caught:
+            asyncio.run(sink.send(an_alert()))
+        assert SECRET not in caught.value.message
 
 
 # -- Slack

@@ -62,8 +62,9 @@ class MailSink:
             raise SinkError(f"{host} has a certificate that is not trusted: {error.verify_message}") from None
         except smtplib.SMTPException as error:
             raise SinkError(f"{host}: {error}") from None
-        except OSError as error:
-            raise SinkError(f"{host} cannot be reached: {error.strerror or type(error).__name__}") from None
+        except (OSError, UnicodeError) as error:  # Unicode: a host that can be no name
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise SinkError(f"{host} cannot be reached: {reason}") from None
 
     def _hand_over(self, mail: EmailMessage) -> None:
         with contextlib.closing(self._connected()) as connection:

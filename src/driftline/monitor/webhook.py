@@ -18,6 +18,8 @@ from driftline.monitor.alert import Alert
 
 _ABOUT_THIS_ALERT: Final = frozenset({400, 413, 415, 422})
 """Answers after which another alert may still be taken."""
+_LONGEST_RETRY_S: Final = 86_400.0
+"""A number with hundreds of digits would be infinite."""
 _EXCERPT_BYTES: Final = 200
 
 
@@ -69,7 +71,7 @@ def _post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -
         raise SinkError(f"{host} cannot be reached: {_reason(error.reason)}") from None
     except TimeoutError:
         raise SinkError(f"{host} has not answered within {timeout_s:g} s") from None
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, UnicodeError, http.client.HTTPException) as error:  # Unicode: a host that can be no name
         raise SinkError(f"{host} has not answered: {_reason(error)}") from None
 
 
@@ -105,7 +107,7 @@ def _refusal(host: str | None, error: urllib.error.HTTPError) -> SinkError:
 def _retry_after_s(headers: Message) -> float | None:
     """The header ``Retry-After`` in seconds; None if there is none, or a date."""
     value = headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdecimal() else None
+    return min(float(value), _LONGEST_RETRY_S) if value.isascii() and value.isdecimal() else None
 
 
 def _reason(error: object) -> str:

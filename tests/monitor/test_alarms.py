@@ -12,12 +12,12 @@ from prometheus_client import REGISTRY
 
 from driftline.monitor import alarms as module
 from driftline.monitor import alert as form
-from driftline.monitor.alarms import STALE_AFTER_US, Alarms
+from driftline.monitor.alarms import Alarms
 from driftline.monitor.alert import Finding
 from driftline.monitor.delivery import DeliveryQueue
 from driftline.monitor.history import AlertHistory
 from driftline.monitor.silences import Silence, Silences
-from tests.monitor.examples import FINDING, HOUR_US, START_US, Clock, connect, judged, make_alarms, window
+from tests.monitor.examples import FINDING, HOUR_US, Clock, connect, judged, make_alarms, window
 
 KEY = "all/feature_1/drift"
 
@@ -178,22 +178,6 @@ def test_a_rebuilt_monitor_gives_its_alerts_the_same_ids_and_another_log_other_o
 
 
 # -- who is told
-
-
-def test_nobody_is_told_of_what_is_long_over(alarms: Alarms, database: sqlite3.Connection, clock: Clock) -> None:
-    clock.now_us = window(0).stop_us + STALE_AFTER_US + 1
-    assert observe(alarms, True, False, False, False) == ["firing", None, None, "resolved"]
-    assert told(database) == []
-
-
-def test_what_opened_long_ago_and_still_fires_is_told_of_once_the_monitor_has_caught_up(
-    alarms: Alarms, database: sqlite3.Connection, clock: Clock
-) -> None:
-    clock.now_us = START_US + 40 * HOUR_US
-    observe(alarms, *[True] * 10)
-    assert told(database) == []
-    observe(alarms, *[True] * 30, first=10)
-    assert told(database) == ["firing"]
 
 
 @pytest.mark.parametrize("pattern", [KEY, "*/feature_1/*", "all/*", "*"])

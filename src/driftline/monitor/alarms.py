@@ -22,8 +22,6 @@ log = structlog.get_logger()
 
 FIRING = Gauge("driftline_alerts_firing", "Alerts that are firing, silenced ones too.", ["kind"])
 
-STALE_AFTER_US: Final = 86_400_000_000
-"""Nobody is told because of a window that ended longer ago, as when a monitor reads an old log for the first time."""
 MOST_KEPT: Final = 10_000
 """Resolved alerts that are kept."""
 
@@ -40,7 +38,8 @@ class Judgement(NamedTuple):
         find: Returns what an alert says. Called at most once, and only if an alert opens. It must find something to say
             even if the log has lost the window's rows meanwhile.
         explained_by: Keys whose alerts explain this one: an output drifts when an input does. While one of them is
-            firing, this one opens, is shown and counted, but nobody is told. They are to be observed before it.
+            firing, this one opens, is shown and counted, but nobody is told; if it outlives them, they are. They are to
+            be observed before it.
     """
 
     kind: Kind
@@ -216,8 +215,6 @@ class Alarms:
     def _tell(self, alert: Alert, judgement: Judgement) -> bool:
         """Puts the alert into the queue, unless there is a reason not to; returns whether it did."""
         now_us = self._clock_us()
-        if now_us - judgement.window.stop_us > STALE_AFTER_US:
-            return False
         if any(self._is_firing(key) for key in judgement.explained_by):
             return False
         if self._silences.covering(alert.key, now_us) is not None:

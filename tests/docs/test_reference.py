@@ -47,6 +47,10 @@ def test_each_metric_of_the_worker_is_documented() -> None:
     assert documented("worker") == declared("driftline.worker.main", "driftline.worker.stream")
 
 
+def test_each_metric_of_the_monitor_is_documented() -> None:
+    assert documented("monitor") == declared("driftline.monitor.main")
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"

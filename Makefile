@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml requirements/dev.txt requirements/uv.txt scripts/setup.
 	@sh scripts/setup.sh
 	@touch $@
 
-up: $(STAMP) ## Start Driftline here: the API and the log worker; Ctrl-C stops it
-	@$(VENV)/bin/driftline up $(ARGS)
+up: $(STAMP) ## Start Driftline here: API, log worker and monitor, with windows of 10 s; Ctrl-C stops it
+	@$(VENV)/bin/driftline up --window-s 10 $(ARGS)
 
 test: $(STAMP) ## Every check: format, lint, types, import order, tests against a real Redis
 	@sh scripts/tools.sh

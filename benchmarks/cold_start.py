@@ -60,6 +60,7 @@ def measure(directory: Path, size_bytes: int) -> dict[str, float]:
     [orphan] = (path for path in (data / "outbox").iterdir() if len(path.name) == PRODUCER)
     port = free_port()
     command = [installed("driftline"), "up", "--data", str(data), "--port", str(port), "--metrics-port", "0"]
+    command += ["--console-port", "0", "--monitor-metrics-port", "0"]
     began = time.perf_counter()
     with (directory / "up.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -124,6 +124,7 @@ class Driftline:
         self.data.mkdir(parents=True)
         command = [installed("driftline"), "up", "--data", str(self.data)]
         command += ["--port", str(self._port), "--metrics-port", str(free_port())]
+        command += ["--console-port", "0", "--monitor-metrics-port", "0"]
         command += ["--broker", self._broker] if self._broker else []
         with self.output.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

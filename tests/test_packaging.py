@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from driftline import __version__
-from tests.cli.conftest import Up, environment
+from tests.cli.conftest import NO_PORTS, Up, environment
 from tests.cli.test_up import logged_ids, predict
 from tests.waiting import wait_until
 
@@ -72,7 +72,7 @@ def test_what_is_declared_is_complete(installed: Path) -> None:
     succeed(BIN / "uv", "pip", "check", "--python", installed / "python")
 
 
-@pytest.mark.parametrize("module", ["evidently", "pandas", "locust", "pytest", "hypothesis", "httpx"])
+@pytest.mark.parametrize("module", ["evidently", "pandas", "locust", "pytest", "hypothesis", "playwright"])
 def test_neither_extras_nor_our_tools_are_there(installed: Path, module: str) -> None:
     code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is not None)"
     succeed(installed / "python", "-c", code)
@@ -84,7 +84,7 @@ def test_the_command_line_runs(installed: Path) -> None:
 
 
 def test_it_serves_and_logs_and_says_what_the_report_lacks(installed: Path, tmp_path: Path) -> None:
-    up = Up(("--port", "0", "--metrics-port", "0"), {}, tmp_path, installed / "driftline")
+    up = Up(NO_PORTS, {}, tmp_path, installed / "driftline")
     try:
         with urllib.request.urlopen(up.api + "/docs", timeout=5) as page:
             assert page.status == 200

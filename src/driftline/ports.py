@@ -13,24 +13,30 @@ class Address(NamedTuple):
     port: int
 
 
-def claim(host: str, port: int) -> Address:
+def claim(host: str, port: int, flag: str = "--port") -> Address:
     """Returns where a server could listen at this moment: IPv4 if the host has it, and for port 0 one that is free.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        flag: The option that chooses another one.
 
     Raises:
         PortError: The port is taken or not ours to take, or the host is no address of this machine.
     """
-    with bind(host, port) as listener:
+    with bind(host, port, flag=flag) as listener:
         address = listener.getsockname()
         return Address(str(address[0]), int(address[1]))
 
 
-def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+def bind(host: str, port: int, *, shared: bool = False, flag: str = "--port") -> socket.socket:
     """Returns a TCP socket with an address, that does not listen yet: IPv4 if the host has it.
 
     Args:
         host: Address to listen on.
         port: Port to listen on; 0 for one that is free.
         shared: Whether other sockets that say so, too, may have the same address.
+        flag: The option that chooses another port.
 
     Raises:
         PortError: As :func:`claim`.
@@ -51,6 +57,6 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
             raise
     except OSError as error:
         raise PortError(
-            f"cannot listen on {host} port {port}: {error.strerror}; --port and --host choose others"
+            f"cannot listen on {host} port {port}: {error.strerror}; {flag} and --host choose others"
         ) from error
     return listener

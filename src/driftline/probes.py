@@ -28,6 +28,7 @@ class HealthServer:
         host: Where to listen.
         port: The port; 0 takes a free one.
         reason: Says why the process is not ready, an empty string if it is; None answers nothing but ``/metrics``.
+        flag: The option that chooses another port.
 
     Attributes:
         port: The port it listens on.
@@ -36,13 +37,13 @@ class HealthServer:
         PortError: The port cannot be had.
     """
 
-    def __init__(self, host: str, port: int, reason: Callable[[], str] | None) -> None:
+    def __init__(self, host: str, port: int, reason: Callable[[], str] | None, flag: str = "--metrics-port") -> None:
         handler = type("Handler", (_Handler,), {"reason": reason and staticmethod(reason)})
         try:
             self._server = _Server((host, port), handler)
         except OSError as error:
             raise PortError(
-                f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with --metrics-port"
+                f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with {flag}"
             ) from error
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="health", daemon=True)

@@ -21,6 +21,9 @@ from tests.waiting import wait_until
 
 EXAMPLE = json.dumps(seed_schema().example)
 PROGRAM = Path(sys.executable).parent / "driftline"
+PORTS = ("--port", "--metrics-port", "--console-port", "--monitor-metrics-port")
+NO_PORTS = tuple(word for name in PORTS for word in (name, "0"))
+"""The API on any free port, and nothing else served."""
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -147,9 +150,7 @@ def start_up(tmp_path: Path) -> Iterator[StartUp]:
     started: list[Up] = []
 
     def start(*arguments: str, **variables: str) -> Up:
-        ports = [] if "--port" in arguments else ["--port", "0"]
-        ports += [] if "--metrics-port" in arguments else ["--metrics-port", "0"]
-        up = Up((*ports, *arguments), variables, tmp_path)
+        up = Up((*NO_PORTS, *arguments), variables, tmp_path)
         started.append(up)
         return up
 
@@ -161,7 +162,7 @@ def start_up(tmp_path: Path) -> Iterator[StartUp]:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with three predictions in its log, and nobody at work in it."""
-    up = Up(("--port", "0", "--metrics-port", "0"), {}, tmp_path_factory.mktemp("finished"))
+    up = Up(NO_PORTS, {}, tmp_path_factory.mktemp("finished"))
     log = up.data / "logs" / "predictions.jsonl"
     try:
         for _ in range(3):

@@ -26,7 +26,15 @@ def test_help_names_all_options_examples_and_exit_codes(ask: Run, command: Comma
 
 
 def test_all_commands_on_data_take_a_folder_and_a_broker() -> None:
-    without = {"alerts", "chaos", "keys", "log"}  # which make their own, or meet no broker
+    without = {
+        "alerts",
+        "backtest",
+        "chaos",
+        "keys",
+        "log",
+        "monitor",
+        "reference",
+    }  # which make their own, or meet no broker
     assert {command.path[0] for command in ALL if "--broker" not in command.options} == without
     assert [str(command) for command in ALL if command not in WITH_SETTINGS] == ["chaos"]
 
@@ -65,12 +73,19 @@ def test_each_part_loads_only_what_it_needs() -> None:
 
     assert loaded("driftline.api.server", "evidently,pandas,faststream,fastapi,numpy,locust") == ""
     worker = "driftline.worker.main, driftline.worker.stream"
-    assert loaded(worker, "evidently,pandas,fastapi,starlette,granian,locust") == ""
+    assert loaded(worker, "evidently,pandas,fastapi,starlette,granian,locust,numpy,duckdb") == ""
+    assert loaded("driftline.monitor.main", "evidently,pandas,fastapi,faststream,granian,locust,duckdb,scipy") == ""
 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS, ids=str)
 def test_a_wrong_setting_is_one_line_and_exit_code_2_for_every_command(ask: Run, command: Command) -> None:
-    named = {("alerts", "silence"), ("log", "replace"), ("keys", "add"), ("keys", "revoke")}
+    named = {
+        ("alerts", "silence"),
+        ("log", "replace"),
+        ("keys", "add"),
+        ("keys", "revoke"),
+        ("reference", "diff"),
+    }
     arguments = ("x",) if command.path in named else ()
     finished = ask(*command.path, *arguments, DRIFTLINE_PROT="1")
     assert finished.returncode == 2
@@ -125,7 +140,7 @@ def test_the_brokers_password_is_in_no_output(ask: Run, arguments: tuple[str, ..
     assert "s3cr3t" not in finished.stdout + finished.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize("command", ["serve", "worker", "monitor"])
 def test_a_data_folder_that_cannot_be_is_exit_code_3(run: Run, tmp_path: Path, command: str) -> None:
     (tmp_path / "file").touch()
     finished = run(command, "--data", "file")

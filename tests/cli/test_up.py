@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, StartUp, Up
+from tests.cli.conftest import NO_PORTS, PORTS, Run, StartUp, Up
 from tests.redis_server import StartRedis
 from tests.waiting import find_free_port, wait_until
 
@@ -61,15 +61,15 @@ def test_a_newcomer_gets_from_nothing_to_a_line_in_the_log(start_up: StartUp, ru
 def test_it_stops_in_order_and_leaves_nothing_running(start_up: StartUp) -> None:
     up = start_up()
     assert up.api
-    groups = [up.pid_of("serve"), up.pid_of("worker")]
+    groups = [up.pid_of("serve"), up.pid_of("worker"), up.pid_of("monitor")]
     assert up.signal(signal.SIGTERM) == 0
-    assert up.output.index("api.stopped") < up.output.index("worker.stopped")
+    assert up.output.index("api.stopped") < up.output.index("worker.stopped") < up.output.index("monitor.stopped")
     for group in groups:
         with pytest.raises(ProcessLookupError):
             os.killpg(group, 0)
 
 
-@pytest.mark.parametrize("name", ["serve", "worker"])
+@pytest.mark.parametrize("name", ["serve", "worker", "monitor"])
 def test_one_that_is_killed_comes_back_and_nothing_is_lost(start_up: StartUp, name: str) -> None:
     up = start_up()
     ids = [up.api and predict(up)["request_id"]]
@@ -102,7 +102,7 @@ def test_one_port_for_two_servers_is_a_wrong_setting(run: Run) -> None:
 def test_children_end_when_up_is_killed(start_up: StartUp) -> None:
     up = start_up()
     assert up.api
-    groups = [up.pid_of("serve"), up.pid_of("worker")]
+    groups = [up.pid_of("serve"), up.pid_of("worker"), up.pid_of("monitor")]
     up.process.kill()
 
     def gone() -> bool:
@@ -117,21 +117,23 @@ def test_children_end_when_up_is_killed(start_up: StartUp) -> None:
     wait_until(gone, within_s=20)
 
 
-def test_a_taken_port_is_said_at_once_and_how_to_take_another(run: Run) -> None:
+@pytest.mark.parametrize("flag", PORTS)
+def test_a_taken_port_is_said_at_once_and_how_to_take_another(run: Run, flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         began = time.monotonic()
-        finished = run("up", "--port", str(port))
+        finished = run("up", *NO_PORTS, flag, str(port))
     assert finished.returncode == 3
-    assert re.fullmatch(rf"driftline: cannot listen on .*{port}.*--port.*\(port_taken\)\n", finished.stderr)
+    assert re.fullmatch(rf"driftline: cannot listen on .*{port}.* {flag} .*\(port_taken\)\n", finished.stderr)
     assert time.monotonic() - began < 10
 
 
 def test_what_makes_a_child_give_up_ends_all_with_its_message(start_up: StartUp) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        up = start_up("--metrics-port", str(listener.getsockname()[1]))
-        assert up.wait() == 3
-    assert re.search(r"^up +\| worker cannot run: driftline: .*\(\w+\)$", up.output, re.MULTILINE)
+    up = start_up(DRIFTLINE_SEGMENT_BY="feature_3")
+    assert up.wait() == 2
+    assert re.search(
+        r"^up +\| monitor cannot run: driftline: .*feature_3.*\(settings_invalid\)$", up.output, re.MULTILINE
+    )
 
 
 @pytest.mark.core
@@ -157,7 +159,7 @@ def worker_port() -> int:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, worker_port: int) -> Iterator[Up]:
     """One for the tests that only look: two API processes, and a worker that serves its metrics."""
-    options = ("--port", "0", "--processes", "2", "--metrics-port", str(worker_port))
+    options = (*NO_PORTS, "--processes", "2", "--metrics-port", str(worker_port))
     up = Up(options, {}, tmp_path_factory.mktemp("running"))
     yield up
     up.end()
@@ -169,6 +171,7 @@ def test_the_banner_names_only_what_is_there(running: Up) -> None:
             assert page.status == 200
     assert "tail -n 1 data/logs/predictions.jsonl" in running.output
     assert "driftline report --open" in running.output
+    assert "windows of 3600 s and at least 200 rows, held against the first 2,000 rows" in running.output
     assert "make load" not in running.output  # there is no Makefile in this folder
 
 

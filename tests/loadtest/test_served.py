@@ -59,6 +59,7 @@ def serving(directory: Path, scheme: str = "http", **settings: str) -> Iterator[
     port, data = find_free_port(), directory / "data"
     command = [sys.executable, "-m", "driftline", "up", "--data", str(data)]
     command += ["--port", str(port), "--metrics-port", str(find_free_port())]
+    command += ["--console-port", "0", "--monitor-metrics-port", "0"]
     with (directory / "up.log").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **settings})
     try:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from driftline.cli.exits import Exit, epilog
-from driftline.cli.monitor import WindowSeconds, plan
-from driftline.cli.options import Data, Json, Model, read_settings
+from driftline.cli.monitor import plan
+from driftline.cli.options import Data, Json, Model, WindowSeconds, read_settings
 from driftline.errors import ProfileError
 
 if TYPE_CHECKING:
@@ -164,9 +164,7 @@ def _time(us: int) -> str:
     return datetime.fromtimestamp(us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _as_dict(
-    profile: "Profile", outcome: "Outcome", others: "list[Outcome]"
-) -> dict[str, object]:
+def _as_dict(profile: "Profile", outcome: "Outcome", others: "list[Outcome]") -> dict[str, object]:
     return {
         "schema_version": 1,
         "reference": profile.profile_id,

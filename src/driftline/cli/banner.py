@@ -30,6 +30,9 @@ def banner(settings: "Settings", port: int, keys: Path | None = None) -> str:
         "metrics": f"{api}/metrics",
         "log": str(log),
     }
+    if settings.monitor_metrics_port:
+        places["monitor"] = f"http://{host_in_url(settings.host)}:{settings.monitor_metrics_port}/metrics"
+    places["drift"] = f"{_windows(settings)}, {_reference(settings)}"
     if settings.api_metrics_port:
         places["metrics"] = f"http://{host_in_url(settings.host)}:{settings.api_metrics_port}/metrics"
     if keys is not None:
@@ -67,6 +70,22 @@ def next_lines(settings: "Settings", api: str, log: Path, keys: Path | None) -> 
         host = "" if api == "http://localhost:8000" else f" --host {api}"
         lines.append(f'make load ARGS="{(host + data).strip()}"' if host or data else "make load")
     return [*lines, f"{_program()} report{data} --open"]
+
+
+def _windows(settings: "Settings") -> str:
+    """What a window is, in words."""
+    if settings.window_rows:
+        return f"windows of {settings.window_rows:,} rows"
+    return f"windows of {settings.window_s:g} s and at least {settings.window_min_rows:,} rows"
+
+
+def _reference(settings: "Settings") -> str:
+    """What windows are held against, in words."""
+    if settings.reference_file.exists():
+        return f"held against {settings.reference_file}"
+    if settings.reference_rows:
+        return f"held against the first {settings.reference_rows:,} rows until there is {settings.reference_file}"
+    return f"once there is {settings.reference_file}: driftline reference build"
 
 
 def host_in_url(host: str) -> str:

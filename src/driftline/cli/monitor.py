@@ -3,14 +3,23 @@
 import asyncio
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import typer
-
 from driftline.cli.exits import epilog
-from driftline.cli.options import Data, Host, LogFormat, Model, Parent, read_settings
+from driftline.cli.options import (
+    ConsolePort,
+    Data,
+    Host,
+    LogFormat,
+    Model,
+    MonitorMetricsPort,
+    Parent,
+    WindowSeconds,
+    read_settings,
+)
 from driftline.cli.receivers import sinks_of
+from driftline.errors import SettingsError
 
 if TYPE_CHECKING:
     from driftline.monitor.alarms import Alarms
@@ -20,14 +29,6 @@ if TYPE_CHECKING:
     from driftline.settings import Settings
 
 EPILOG = epilog("driftline monitor", "driftline monitor --window-s 600 --console-port 9000")
-
-WindowSeconds = Annotated[
-    float | None, typer.Option("--window-s", help="Length of a window, in seconds. Default: 3600, an hour")
-]
-ConsolePort = Annotated[int | None, typer.Option(help="Port of the console; 0 serves none. Default: 8001")]
-MonitorMetricsPort = Annotated[
-    int | None, typer.Option(help="Port of the monitor's metrics and health; 0 serves none. Default: 9102")
-]
 
 
 def monitor(
@@ -61,6 +62,7 @@ def monitor(
     if parent is not None:
         follow_parent(parent)
     configure_logging(settings.log_format)
+    _check_segments(settings)
 
     from driftline.monitor.main import Monitor, run_monitor  # noqa: PLC0415 - loads numpy
 
@@ -84,6 +86,16 @@ def plan(settings: "Settings") -> "Plan":
         settings.segment_by,
         settings.reference_rows,
     )
+
+
+def _check_segments(settings: "Settings") -> None:
+    from driftline.monitor.sources import columns_of  # noqa: PLC0415 - loads numpy
+    from driftline.scoring import load_package, seed_package  # noqa: PLC0415
+
+    schema, _ = load_package(settings.model or seed_package())
+    names = [column.name for column in columns_of(schema)]
+    if settings.segment_by is not None and settings.segment_by not in names:
+        raise SettingsError(f"segment_by is {settings.segment_by}, and the model has {', '.join(names)}")
 
 
 def _follower(settings: "Settings", store: "MonitorStore") -> "Follower":

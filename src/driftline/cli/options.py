@@ -24,6 +24,13 @@ Processes = Annotated[int | None, typer.Option(help="Processes that answer reque
 MetricsPort = Annotated[
     int | None, typer.Option(help="Port of the worker's metrics and health; 0 serves none. Default: 9101")
 ]
+MonitorMetricsPort = Annotated[
+    int | None, typer.Option(help="Port of the monitor's metrics and health; 0 serves none. Default: 9102")
+]
+ConsolePort = Annotated[int | None, typer.Option(help="Port of the console; 0 serves none. Default: 8001")]
+WindowSeconds = Annotated[
+    float | None, typer.Option("--window-s", help="Length of a window, in seconds. Default: 3600, an hour")
+]
 Model = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the model package. Default: the one that comes along")
 ]

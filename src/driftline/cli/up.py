@@ -1,7 +1,8 @@
-"""``driftline up``: the API and the log worker together, for one machine."""
+"""``driftline up``: the API, the log worker and the monitor together, for one machine."""
 
 import asyncio
 import http.client
+import itertools
 import os
 import ssl
 import sys
@@ -17,17 +18,20 @@ from driftline.cli.banner import banner, host_in_url
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.options import (
     Broker,
+    ConsolePort,
     Data,
     Host,
     LogFormat,
     MetricsPort,
     Model,
+    MonitorMetricsPort,
     Port,
     Processes,
+    WindowSeconds,
     read_settings,
 )
 from driftline.errors import SettingsError
-from driftline.ports import claim
+from driftline.ports import Address, claim
 
 if TYPE_CHECKING:
     from driftline.api.tls import Tls
@@ -43,6 +47,15 @@ EPILOG = epilog(
 COLOURS = {"serve": "cyan", "worker": "magenta", "monitor": "blue"}
 NAME_WIDTH = 7
 
+SERVED = {
+    "the API": "port",
+    "the API's metrics": "api_metrics_port",
+    "the worker's metrics": "metrics_port",
+    "the console": "console_port",
+    "the monitor's metrics": "monitor_metrics_port",
+}
+"""What the children serve, each with the setting of its port."""
+
 PROBE_EVERY_S = 0.05
 PROBE_TIMEOUT_S = 1.0
 PATIENCE_S = 10.0
@@ -56,13 +69,16 @@ def up(
     port: Port = None,
     processes: Processes = None,
     metrics_port: MetricsPort = None,
+    console_port: ConsolePort = None,
+    monitor_metrics_port: MonitorMetricsPort = None,
+    window_s: WindowSeconds = None,
     model: Model = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Starts everything: the API and the log worker, whose messages it shows. Ctrl-C stops it cleanly.
+    """Starts everything: the API, the log worker and the monitor, whose messages it shows. Ctrl-C stops it cleanly.
 
-    One that dies is started again. The API is stopped first, then the worker; a second Ctrl-C kills both at once,
-    which loses nothing either.
+    One that dies is started again. The API is stopped first, then the worker, then the monitor; a second Ctrl-C kills
+    all at once, which loses nothing either.
     """
     settings = read_settings(
         data=data,
@@ -71,14 +87,13 @@ def up(
         port=port,
         processes=processes,
         metrics_port=metrics_port,
+        console_port=console_port,
+        monitor_metrics_port=monitor_metrics_port,
+        window_s=window_s,
         model=model,
         log_format=log_format,
     )
-    if settings.port and settings.port == settings.metrics_port:
-        raise SettingsError(f"the API and the worker's metrics cannot both have port {settings.port}")
-    if settings.api_metrics_port and settings.api_metrics_port == settings.metrics_port:
-        raise SettingsError(f"the API's metrics and the worker's cannot both have port {settings.metrics_port}")
-    address, port = claim(settings.host, settings.port)
+    address, port = _claimed(settings)
     keys, tls = access(settings, address)
 
     from driftline.supervisor import Supervisor  # noqa: PLC0415 - see read_settings
@@ -88,6 +103,18 @@ def up(
         return await supervisor.run(meanwhile=_announce(settings, port, keys, tls))
 
     raise typer.Exit(asyncio.run(run()))
+
+
+def _claimed(settings: "Settings") -> Address:
+    """Returns where the API can listen, if all that the children serve can be served."""
+    for (one, port), (other, same) in itertools.combinations(SERVED.items(), 2):
+        if getattr(settings, port) and getattr(settings, port) == getattr(settings, same):
+            raise SettingsError(f"{one} and {other} cannot both have port {getattr(settings, port)}")
+    address = claim(settings.host, settings.port)
+    for name in ("metrics_port", "console_port", "monitor_metrics_port"):
+        if number := getattr(settings, name):
+            claim(settings.host, number, "--" + name.replace("_", "-"))
+    return address
 
 
 def _children(settings: "Settings", port: int) -> list["Child"]:

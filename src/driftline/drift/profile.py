@@ -78,6 +78,7 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         source: What kind of place.
         path: The file or package, for one that is there.
+        log_id: The log, for rows of one.
         first_row: First row of the log, for rows of the log.
         stop_row: The row behind the last one.
         first_timestamp: Of the first of them, RFC 3339.
@@ -88,6 +89,7 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
 
     source: Literal["log", "file", "package"]
     path: str | None = None
+    log_id: str | None = None
     first_row: int | None = None
     stop_row: int | None = None
     first_timestamp: str | None = None

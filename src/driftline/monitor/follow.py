@@ -2,19 +2,24 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+import numpy as np
 import structlog
 
 from driftline.contract.schema import ModelSchema
 from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.errors import LogNotFoundError, ProfileError
 from driftline.eventlog.reader import LogReader
+from driftline.eventlog.store import FILE_NAME as RECORD
 from driftline.monitor.fold import Folder, Segments, Slicing
-from driftline.monitor.judge import ALL, Judge, Judged, Rules
-from driftline.monitor.metrics import BEHIND, FOLDED, JUDGED, show
+from driftline.monitor.judge import ALL, HOUR_US, Judge, Judged, Rules
+from driftline.monitor.metrics import BEHIND, FOLDED, JUDGED, forget, show, show_last
+from driftline.monitor.provisional import FirstRows
+from driftline.monitor.rollup import CELLS_KEPT_US, QUIET_KEPT_US, prune, roll_up
 from driftline.monitor.sources import CHUNK_ROWS, profile_of_log
 from driftline.monitor.store import MonitorStore
 
@@ -39,8 +44,8 @@ class Plan(NamedTuple):
         days_a_false_alarm: At most one false alarm is expected in so many days, of all columns and segments together.
         min_moved: Share of the rows that must have changed for an alarm.
         segment_by: The column that divides the traffic, if any.
-        reference_rows: Without a reference, the first rows of the log stand in for one as soon as there are so many;
-            0 for never.
+        reference_rows: Without a reference, the first predictions of the model in the log stand in for one as soon as
+            there are so many; 0 for never.
     """
 
     slicing: Slicing
@@ -98,11 +103,15 @@ class Follower:
         self._tell = tell
         self._clock_us = clock_us
         self._log: LogReader | None = None
+        self._log_identity: tuple[int, ...] | None = None
+        self._first_rows: FirstRows | None = None
         self._seen: tuple[int, ...] | None = None
         self._profile: Profile | None = None
         self._folder: Folder | None = None
         self._judge: Judge | None = None
-        self._newest_us = 0
+        self._log_us = 0
+        self._came_us = 0
+        self._rolled_hour = 0
         self._noted: dict[str, str] = {}
         self._noted_us = 0
 
@@ -111,6 +120,11 @@ class Follower:
         if self._log is not None:
             self._log.close()
             self._log = None
+        self._first_rows = None
+        self._drop_profile()
+
+    def _drop_profile(self) -> None:
+        self._profile = self._folder = self._judge = None
 
     def step(self) -> bool:
         """Goes on by some thousand rows at most; returns whether there were any.
@@ -122,21 +136,26 @@ class Follower:
         if (lines := self._opened()) is None:
             return False
         rows = lines.rows
-        self._look_for_reference(lines, rows)
+        looked = self._look_for_reference(lines)
         if self._folder is None or self._judge is None:
-            return False
+            return looked
         stop = min(self._folder.position_row + STEP_ROWS, rows)
         advanced = self._fold(lines, self._folder, stop)
         self.phase = "following" if stop == rows else "catching_up"
         BEHIND.set(rows - stop)
-        JUDGED.inc(self._judge.judge(self._closed_before(self._folder)))
+        closed_before = self._closed_before(self._folder)
+        JUDGED.inc(self._judge.judge(closed_before))
+        self._roll_up(self._judge, closed_before)
         self._note()
         return advanced
 
     def _opened(self) -> LogReader | None:
+        identity = _inode(self._log_dir / RECORD)
+        if self._log is not None and identity != self._log_identity:
+            self.close()  # another log is in its place, or none
         if self._log is None:
             try:
-                self._log = LogReader(self._log_dir)
+                self._log, self._log_identity = LogReader(self._log_dir), identity
             except LogNotFoundError as error:
                 self.phase, self.trouble = "no_log", error.message
                 self._note()
@@ -150,9 +169,11 @@ class Follower:
         while chunk := list(itertools.islice(numbered, CHUNK_ROWS)):
             last = len(chunk) < CHUNK_ROWS
             read = folder.fold(chunk, stop if last else chunk[-1][0] + 1)
+            self._store.put_meta(_anchor(*chunk[-1]))
             FOLDED.inc(len(read.rows.times_us))
             if len(read.rows.times_us):
-                self._newest_us = max(self._newest_us, int(read.rows.times_us.max()))
+                self._log_us = int(np.median(read.rows.times_us))
+                self._came_us = self._clock_us()
             if last:
                 return True
         folder.fold([], stop)
@@ -162,68 +183,107 @@ class Follower:
         slicing = self._plan.slicing
         if slicing.rows:
             return folder.ordinal // slicing.rows
-        # Behind the end of the log only the log's own time tells what is over.
-        now_us = self._clock_us() if self.phase == "following" else self._newest_us
+        now_us = self._clock_us()
+        # While rows come, the log's own time tells what is over: that of most of them, for one clock may be wrong.
+        if abs(now_us - self._came_us) <= LATENESS_US:
+            now_us = min(now_us, self._log_us)
         return (now_us - LATENESS_US) // slicing.width_us
+
+    def _roll_up(self, judge: Judge, closed_before: int) -> None:
+        width_us = self._plan.slicing.width_us
+        if not width_us:
+            return
+        now_us = closed_before * width_us
+        hour = (now_us - CELLS_KEPT_US) // HOUR_US
+        if hour <= self._rolled_hour:
+            return
+        if width_us < HOUR_US:
+            roll_up(self._store, width_us, hour * HOUR_US, judge.next_cells)
+        prune(self._store, now_us - QUIET_KEPT_US)
+        self._rolled_hour = hour
 
     # -- the reference
 
-    def _look_for_reference(self, lines: LogReader, rows: int) -> None:
+    def _look_for_reference(self, lines: LogReader) -> bool:
+        """Sees to it that what is folded under is the reference; returns whether it looked for one in the log."""
         seen = _identity(self._reference)
         if self._profile is not None and seen == self._seen:
-            return
+            return False
+        looked_to = self._first_rows.next_row if self._first_rows is not None else 0
         try:
             if seen is not None:
-                profile, provisional = decode_profile(self._reference.read_bytes()), False
-            elif (kept := self._provisional(lines)) is not None:
-                profile, provisional = kept, True
-            elif self._plan.reference_rows and rows >= self._plan.reference_rows:
-                profile = profile_of_log(lines, self._schema, 0, self._plan.reference_rows)
-                provisional = True
+                self._begin(lines, decode_profile(self._reference.read_bytes()), provisional=False)
+            elif (profile := self._provisional(lines)) is not None:
+                self._begin(lines, profile, provisional=True)
             else:
-                self.phase = "no_reference"
-                self.trouble = f"there is no reference yet, and the log has {rows:,} rows"
+                found = self._first_rows.found if self._first_rows is not None else 0
+                self._drop_profile()
+                self.phase, self.trouble = "no_reference", _waiting_for(found, self._plan.reference_rows)
                 self._note(lines)
-                return
-            self._check_fit(profile)
+                return self._first_rows is not None and self._first_rows.next_row > looked_to
         except (OSError, ProfileError) as error:
             reason = error.message if isinstance(error, ProfileError) else (error.strerror or str(error))
             if self.trouble != reason:
                 log.error("reference.unfit", reference=str(self._reference), error=reason)
+            self._drop_profile()
             self.phase, self.trouble = "unfit_reference", reason
             self._note(lines)
-            return
-        self._begin(lines, profile, provisional=provisional)
+            return False
         self._seen, self.trouble = seen, ""
+        return False
 
     def _provisional(self, lines: LogReader) -> Profile | None:
-        """The reference that stood in for one before this process began, if it still may."""
+        """Returns what stands in for a reference, if there are enough rows for it: the same one at every start."""
         meta = self._store.meta()
-        if meta.get("provisional") != "1" or meta.get("log_id") != lines.log_id:
+        if meta.get("provisional") == "1" and meta.get("log_id") == lines.log_id:
+            profile = decode_profile(self._store.profile(meta["profile"]))
+            if self._fits(profile) and not self._went_back(lines):
+                return profile
+        if not self._plan.reference_rows:
             return None
-        return decode_profile(self._store.profile(meta["profile"]))
+        if self._first_rows is None:
+            self._first_rows = FirstRows(self._schema, self._plan.reference_rows)
+        rows = self._first_rows.look(lines)
+        return None if rows is None else profile_of_log(lines, self._schema, *rows)
+
+    def _went_back(self, lines: LogReader) -> bool:
+        """Whether the log is not the one that was folded any more, though it has its id: an older one was restored."""
+        meta = self._store.meta()
+        if int(meta.get("position_row", "0")) > lines.rows:
+            return True
+        row = int(meta.get("anchor_row", "-1"))
+        return row >= 0 and any(_anchor(*found) != _anchored(meta) for found in lines.numbered(row, row + 1))
+
+    def _fits(self, profile: Profile) -> bool:
+        names = {column.name for column in profile.columns if column.role == "feature"}
+        return profile.model == self._schema.name and names <= set(self._schema.names)
 
     def _check_fit(self, profile: Profile) -> None:
-        names = [column.name for column in profile.columns if column.role == "feature"]
-        if profile.model != self._schema.name or not set(names) <= set(self._schema.names):
+        if not self._fits(profile):
+            names = [column.name for column in profile.columns if column.role == "feature"]
             raise ProfileError(
                 f"the reference is of model {profile.model} with {', '.join(names)}, and what is served is "
                 f"{self._schema.name} with {', '.join(self._schema.names)}"
             )
 
     def _begin(self, lines: LogReader, profile: Profile, *, provisional: bool) -> None:
+        self._check_fit(profile)
         plan = self._plan
         segments = [] if plan.segment_by is None else Segments(profile, plan.segment_by).labels
         signature = f"{profile.profile_id} {lines.log_id} {plan.slicing} {plan.segment_by} {plan.min_rows}"
-        if self._store.meta().get("signature") != signature:
+        if self._store.meta().get("signature") != signature or self._went_back(lines):
             self._store.adopt(profile.profile_id, encode_profile(profile), provisional=provisional)
             self._store.put_meta({"signature": signature, "log_id": lines.log_id, "provisional": str(int(provisional))})
             log.info("reference.adopted", profile=profile.profile_id, rows=profile.rows, provisional=provisional)
+            forget()
+        else:
+            show_last(self._store)
         self._profile = profile
         self._folder = Folder(self._store, profile, plan.slicing, plan.segment_by)
         rules = plan.rules(segments)
         self._judge = Judge(self._store, profile, plan.slicing, rules, lambda judged: self._judged(profile, judged))
-        self._newest_us = 0
+        self._log_us = self._came_us = self._rolled_hour = 0
+        self._noted = {}
 
     def _judged(self, profile: Profile, judged: Judged) -> None:
         show(judged)
@@ -254,6 +314,29 @@ def _shown(plan: Plan) -> Iterator[tuple[str, object]]:
     yield "min_moved", plan.min_moved
     yield "segment_by", plan.segment_by or ""
     yield "reference_rows", plan.reference_rows
+
+
+def _waiting_for(found: int, wanted: int) -> str:
+    if not wanted:
+        return "there is no reference yet: driftline reference build makes one"
+    return f"there is no reference yet; the log has {found:,} of the {wanted:,} predictions that would stand in for one"
+
+
+def _anchor(row: int, line: bytes) -> dict[str, str]:
+    """What tells afterwards whether a log is still the one that was read."""
+    return {"anchor_row": str(row), "anchor_crc": str(zlib.crc32(line))}
+
+
+def _anchored(meta: Mapping[str, str]) -> dict[str, str]:
+    return {name: meta[name] for name in ("anchor_row", "anchor_crc")}
+
+
+def _inode(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino)
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:

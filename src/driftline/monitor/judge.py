@@ -1,6 +1,7 @@
 """Closes windows, holds them against the reference, and writes down what was found."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
@@ -20,6 +21,9 @@ from driftline.monitor.store import Cell, MonitorStore
 ALL: Final = "all"
 BATCH_CELLS: Final = 64
 MOST_WINDOWS_LOOKED_BACK: Final = 256
+HOUR_US: Final = 3_600_000_000
+ROLLED: Final = "rolled_cell"
+"""Single value: cells below it are sums by the hour, but for those that came later, or that a window waits for."""
 
 State = Literal["quiet", "small", "alarm"]
 Kind = Literal["drift", "missing", "out_of_range", "unseen", "constant"]
@@ -107,6 +111,7 @@ class Judge:
         self._slicing = slicing
         self._rules = rules
         self._tell = tell
+        self._log_id = store.meta().get("log_id")
         self._layout = Layout(profile.columns)
         self._questions = Questions(profile.columns, self._layout)
         self._yardstick = Yardstick(profile.columns, self._layout)
@@ -125,9 +130,12 @@ class Judge:
 
     def waiting_rows(self, stream: str) -> int:
         """Returns the rows of the windows that are still open."""
-        segment = None if stream == ALL else stream
-        cells = self._store.cells(self._streams[stream].next_cell, 1 << 62, segment)
-        return sum(cell.rows for cell in cells.values())
+        return self._store.rows(self._streams[stream].next_cell, 1 << 62, None if stream == ALL else stream)
+
+    @property
+    def next_cells(self) -> dict[str, int]:
+        """For each stream the first cell that is in no window yet."""
+        return {name: stream.next_cell for name, stream in self._streams.items()}
 
     def _open(self, name: str, risk: float) -> "_Stream":
         scan = Scan(self._profile.columns, risk)
@@ -170,7 +178,7 @@ class Judge:
 
     def _is_of_reference(self, cell: Cell) -> bool:
         origin = self._profile.origin
-        if origin.first_row is None or origin.stop_row is None:
+        if origin.first_row is None or origin.stop_row is None or self._log_id not in {None, origin.log_id}:
             return False
         return cell.first_row < origin.stop_row and cell.stop_row > origin.first_row
 
@@ -197,19 +205,37 @@ class Judge:
         return verdicts
 
     def _span(self, name: str, before: int, windows: int) -> list[Cell]:
-        """Returns the last windows that were judged before a cell, the oldest first."""
+        """Returns the last windows that were judged before a cell, the oldest first; of long ago, hours of them."""
         rows = self._store.connection.execute(
             "SELECT first_cell, stop_cell FROM windows WHERE stream = ? AND stop_cell <= ? AND state = 'judged' "
             "ORDER BY window DESC LIMIT ?",
             (name, before, min(windows, MOST_WINDOWS_LOOKED_BACK)),
         ).fetchall()
+        if not rows:
+            return []
         segment = None if name == ALL else name
+        begin = rows[-1][0]
+        rolled = max(int(self._store.meta().get(ROLLED, begin)), begin)
+        hours = self._hours(begin, rolled, segment)
+        cells = self._store.cells(rolled, before, segment)
+        numbers = sorted(cells)
         found = []
         for first, stop in reversed(rows):
-            cells = list(self._store.cells(first, stop, segment).values())
-            if cells:  # they may have been rolled up by now
-                found.append(cells[0] if len(cells) == 1 else _sum(cells))
-        return found
+            own = numbers[bisect_left(numbers, first) : bisect_left(numbers, stop)]
+            if own:
+                found.append(_sum([cells[number] for number in own]))
+        return [*hours, *found]
+
+    def _hours(self, first: int, stop: int, segment: str | None) -> list[Cell]:
+        """Returns the sums by the hour of cells that were rolled up, and of what is left of them, the oldest first."""
+        if stop <= first:
+            return []
+        width_us = self._slicing.width_us
+        hours = self._store.hours(first * width_us // HOUR_US, -(-stop * width_us // HOUR_US), segment)
+        for number, cell in self._store.cells(first, stop, segment).items():
+            hour = number * width_us // HOUR_US
+            hours[hour] = hours[hour].plus(cell) if hour in hours else cell
+        return [hours[hour] for hour in sorted(hours)]
 
     def _record(self, judged: Judged, first: int, stop: int, stream: "_Stream") -> None:
         connection, cell = self._store.connection, judged.cell

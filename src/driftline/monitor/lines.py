@@ -1,7 +1,9 @@
 """Turns lines of the log into columns of a profile."""
 
+import contextlib
+import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,6 +14,7 @@ from driftline.drift.layout import Values
 from driftline.drift.profile import Column
 
 TEN_THOUSAND_YEARS_US = 253_402_300_800_000_000
+_NUMBERS: Final = frozenset({float, int, bool, type(None)})
 
 
 class Rows(NamedTuple):
@@ -137,10 +140,20 @@ class LineReader:
 
 def as_numbers(values: Sequence[Any]) -> NDArray[np.float64]:
     """Returns values as floats; what is no number is missing."""
+    # Numpy would make a number of the text "1", as long as there is nothing but such texts, and a table of lists.
+    if _NUMBERS.issuperset(map(type, values)):
+        with contextlib.suppress(OverflowError):
+            return np.array(values, dtype=np.float64)
+    return np.array([_number(value) for value in values], dtype=np.float64)
+
+
+def _number(value: object) -> float | None:
+    if not isinstance(value, int | float):
+        return None
     try:
-        return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        return np.array([value if isinstance(value, int | float) else None for value in values], dtype=np.float64)
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def as_categories(values: Sequence[Any]) -> list[str | None]:
@@ -160,11 +173,15 @@ def category(value: object) -> str:
 def _microseconds(timestamps: list[str]) -> NDArray[np.int64]:
     if not all(timestamp.endswith("Z") for timestamp in timestamps):
         raise ValueError("not UTC")
-    return np.array([timestamp[:-1] for timestamp in timestamps], "datetime64[us]").astype(np.int64)
+    times = np.array([timestamp[:-1] for timestamp in timestamps], "datetime64[us]").astype(np.int64)
+    if len(times) and not (times.min() >= 0 and times.max() < TEN_THOUSAND_YEARS_US):
+        raise ValueError("before 1970, or no time")
+    return times
 
 
 def _is_time(timestamp: str) -> bool:
     try:
-        return 0 <= int(_microseconds([timestamp])[0]) < TEN_THOUSAND_YEARS_US
+        _microseconds([timestamp])
     except ValueError:
         return False
+    return True

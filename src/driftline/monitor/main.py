@@ -132,7 +132,9 @@ async def run_monitor(monitor: Monitor, *, metrics_host: str, metrics_port: int 
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stopping.set)
-    health = None if metrics_port is None else HealthServer(metrics_host, metrics_port, lambda: monitor.reason)
+    health = None
+    if metrics_port is not None:
+        health = HealthServer(metrics_host, metrics_port, lambda: monitor.reason, "--monitor-metrics-port")
     try:
         await monitor.run(stopping)
     finally:

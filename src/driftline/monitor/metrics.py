@@ -5,6 +5,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from driftline.monitor.judge import ALL, Judged
+from driftline.monitor.store import MonitorStore
 
 FOLDED: Final = Counter("driftline_monitor_rows_total", "Predictions that were folded into counts.")
 BEHIND: Final = Gauge("driftline_monitor_behind_rows", "Committed rows of the log that are not folded yet.")
@@ -28,8 +29,29 @@ def show(judged: Judged) -> None:
     if judged.stream != ALL:
         return
     for verdict in judged.verdicts:
-        name = verdict.column.name
-        DRIFTING.labels(name).set(verdict.state == "alarm")
-        STRENGTH.labels(name).set(verdict.evidence.answer.strength)
-        MOVED.labels(name).set(verdict.moved)
-        MISSING.labels(name).set(verdict.missing)
+        strength = verdict.evidence.answer.strength
+        _show(verdict.column.name, verdict.state, strength, verdict.moved, verdict.missing)
+
+
+def show_last(store: MonitorStore) -> None:
+    """Sets the gauges by the last window of all traffic that is in a store, so that a restart ends no alarm."""
+    forget()
+    query = (
+        "SELECT name, state, log_p / log_risk, moved, missing FROM verdicts WHERE window = "
+        "(SELECT max(window) FROM windows WHERE stream = ? AND state = 'judged')"
+    )
+    for name, state, strength, moved, missing in store.connection.execute(query, (ALL,)):
+        _show(name, state, strength, moved, missing)
+
+
+def forget() -> None:
+    """Takes the gauges back: nothing has been judged under the reference in use."""
+    for gauge in (DRIFTING, STRENGTH, MOVED, MISSING):
+        gauge.clear()
+
+
+def _show(column: str, state: str, strength: float, moved: float, missing: float) -> None:
+    DRIFTING.labels(column).set(state == "alarm")
+    STRENGTH.labels(column).set(strength)
+    MOVED.labels(column).set(moved)
+    MISSING.labels(column).set(missing)

@@ -23,6 +23,10 @@ class Lines(Protocol):
     """The committed lines of a log; :class:`~driftline.eventlog.reader.LogReader` is one."""
 
     @property
+    def log_id(self) -> str:
+        """Which log it is."""
+
+    @property
     def rows(self) -> int:
         """How many there are now."""
 
@@ -69,6 +73,7 @@ def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: 
             last_us = max(last_us, int(read.times_us.max()))
     origin = Origin(
         "log",
+        log_id=lines.log_id,
         first_row=first_row,
         stop_row=stop_row,
         first_timestamp=_timestamp(first_us),

@@ -65,6 +65,7 @@ CREATE TABLE traffic (
 """
 OF_THE_FOLD: Final = ("cells", "hours", "streams", "windows", "verdicts", "spans")
 """What is made again when the reference changes, or the log is another one."""
+_CELL: Final = "start_us, stop_us, first_row, stop_row, rows, counts"
 
 
 class CellKey(NamedTuple):
@@ -175,10 +176,11 @@ class MonitorStore:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.connection.execute("COMMIT")  # which a full disk refuses, too
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # SQLite itself may have rolled it back
+                self.connection.execute("ROLLBACK")
             raise
-        self.connection.execute("COMMIT")
 
     # -- single values
 
@@ -225,31 +227,67 @@ class MonitorStore:
 
     def cell(self, key: CellKey) -> Cell | None:
         """Returns the counts of one key, if there are any."""
+        return self._one("cells", "cell", key)
+
+    def put_cell(self, key: CellKey, cell: Cell) -> None:
+        """Replaces the counts of one key."""
+        self._put("cells", key, cell)
+
+    def cells(self, first: int, stop: int, segment: str | None = None) -> dict[int, Cell]:
+        """Returns the sums of the cells ``first <= cell < stop`` that have rows, of all traffic or one segment."""
+        return self._sums("cells", "cell", first, stop, segment)
+
+    def cells_apart(self, first: int, stop: int) -> dict[CellKey, Cell]:
+        """Returns the cells ``first <= cell < stop``, each by itself."""
+        query = f"SELECT cell, version, segment, producer, {_CELL} FROM cells WHERE cell >= ? AND cell < ?"  # noqa: S608
+        return {CellKey(*row[:4]): _cell(row[4:]) for row in self.connection.execute(query, (first, stop))}
+
+    def remove_cell(self, key: CellKey) -> None:
+        """Forgets the counts of one key."""
+        self.connection.execute(
+            "DELETE FROM cells WHERE cell = ? AND version = ? AND segment = ? AND producer = ?", key
+        )
+
+    def hour(self, key: CellKey) -> Cell | None:
+        """Returns what was rolled up of one hour, given as the key's ``cell``: the number of hours since 1970."""
+        return self._one("hours", "hour", key)
+
+    def put_hour(self, key: CellKey, cell: Cell) -> None:
+        """Replaces it."""
+        self._put("hours", key, cell)
+
+    def hours(self, first: int, stop: int, segment: str | None = None) -> dict[int, Cell]:
+        """Returns the sums of the hours ``first <= hour < stop`` that something was rolled up in."""
+        return self._sums("hours", "hour", first, stop, segment)
+
+    def rows(self, first: int, stop: int, segment: str | None = None) -> int:
+        """Returns the rows in the cells ``first <= cell < stop``."""
+        query = "SELECT coalesce(sum(rows), 0) FROM cells WHERE cell >= ? AND cell < ?"
+        query += "" if segment is None else " AND segment = ?"
+        arguments = (first, stop) if segment is None else (first, stop, segment)
+        return int(self.connection.execute(query, arguments).fetchone()[0])
+
+    def _one(self, table: str, number: str, key: CellKey) -> Cell | None:
         row = self.connection.execute(
-            "SELECT start_us, stop_us, first_row, stop_row, rows, counts FROM cells "
-            "WHERE cell = ? AND version = ? AND segment = ? AND producer = ?",
+            f"SELECT {_CELL} FROM {table} WHERE {number} = ? AND version = ? AND segment = ? AND producer = ?",  # noqa: S608 - names of ours
             key,
         ).fetchone()
         return None if row is None else _cell(row)
 
-    def put_cell(self, key: CellKey, cell: Cell) -> None:
-        """Replaces the counts of one key."""
+    def _put(self, table: str, key: CellKey, cell: Cell) -> None:
         self.connection.execute(
-            "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - names of ours
             (*key, *cell[:5], packed(cell.counts)),
         )
 
-    def cells(self, first: int, stop: int, segment: str | None = None) -> dict[int, Cell]:
-        """Returns the sums of the cells ``first <= cell < stop`` that have rows, of all traffic or one segment."""
+    def _sums(self, table: str, number: str, first: int, stop: int, segment: str | None) -> dict[int, Cell]:
         summed: dict[int, Cell] = {}
-        query = (
-            "SELECT cell, start_us, stop_us, first_row, stop_row, rows, counts FROM cells WHERE cell >= ? AND cell < ?"
-        )
+        query = f"SELECT {number}, {_CELL} FROM {table} WHERE {number} >= ? AND {number} < ?"  # noqa: S608 - names of ours
         query += "" if segment is None else " AND segment = ?"
         arguments = (first, stop) if segment is None else (first, stop, segment)
-        for number, *fields in self.connection.execute(query, arguments):
+        for at, *fields in self.connection.execute(query, arguments):
             cell = _cell(fields)
-            summed[number] = summed[number].plus(cell) if number in summed else cell
+            summed[at] = summed[at].plus(cell) if at in summed else cell
         return summed
 
     def numbers(self, first: int, stop: int, segment: str | None = None) -> list[int]:

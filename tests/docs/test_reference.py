@@ -48,7 +48,7 @@ def test_each_metric_of_the_worker_is_documented() -> None:
 
 
 def test_each_metric_of_the_monitor_is_documented() -> None:
-    assert documented("monitor") == declared("driftline.monitor.main", "driftline.monitor.courier")
+    assert documented("monitor") == declared("driftline.monitor.beside", "driftline.monitor.main")
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -15,6 +15,7 @@ from driftline.cli.options import Data, Json, Model, WindowSeconds, read_setting
 from driftline.errors import ProfileError
 
 if TYPE_CHECKING:
+    from driftline.drift.power import Smallest
     from driftline.drift.profile import Profile
     from driftline.monitor.backtest import Alarm, Outcome, Replay
     from driftline.settings import Settings
@@ -66,10 +67,11 @@ def backtest(
         others = [replay.judge(days) for days in OTHER_BUDGETS if days != settings.drift_days]
     if not outcome.windows:
         raise ProfileError("there is no whole window to judge beside the reference: too few rows, or too short a time")
+    smallest = _smallest(settings, profile, outcome)
     if as_json:
-        typer.echo(json.dumps(_as_dict(profile, outcome, others), indent=2))
+        typer.echo(json.dumps(_as_dict(profile, outcome, others, smallest), indent=2))
     else:
-        _print(profile, outcome, others)
+        _print(profile, outcome, others, smallest)
     if fail_on_alarm and outcome.alarms:
         raise typer.Exit(Exit.NO)
 
@@ -138,7 +140,7 @@ def _reference(settings: "Settings", path: Path | None) -> "Profile":
         raise ProfileError(f"cannot read the reference {file}: {error.strerror}") from error
 
 
-def _print(profile: "Profile", outcome: "Outcome", others: "list[Outcome]") -> None:
+def _print(profile: "Profile", outcome: "Outcome", others: "list[Outcome]", smallest: "list[Smallest]") -> None:
     typer.echo(f"reference  {profile.profile_id}, {profile.rows:,} rows")
     typer.echo(
         f"replayed   {outcome.rows:,} rows in {outcome.windows:,} windows, {outcome.days:.1f} days; "
@@ -151,6 +153,29 @@ def _print(profile: "Profile", outcome: "Outcome", others: "list[Outcome]") -> N
     typer.echo("\n  budget, days    alarms")
     for each in sorted([outcome, *others], key=lambda it: it.days_a_false_alarm):
         typer.echo(f"  {each.days_a_false_alarm:>12g}    {len(each.alarms):>6}")
+    typer.echo("\n  seen within a day at this traffic, four times in five:")
+    for column, size in zip(profile.columns, smallest, strict=True):
+        typer.echo(f"  {column.name:<24}{_smallest_line(size)}")
+
+
+def _smallest(settings: "Settings", profile: "Profile", outcome: "Outcome") -> "list[Smallest]":
+    """What is seen within a day, of the traffic that was replayed."""
+    from driftline.drift.power import smallest_changes  # noqa: PLC0415 - loads numpy
+    from driftline.monitor.fold import segments_of  # noqa: PLC0415
+    from driftline.monitor.judge import ALL  # noqa: PLC0415
+
+    risk = plan(settings).rules(segments_of(profile, settings.segment_by)).false_alarms_a_window[ALL]
+    days = max(outcome.days, 1e-6)
+    return smallest_changes(profile.columns, outcome.rows / days, outcome.windows / days, risk)
+
+
+def _smallest_line(smallest: "Smallest") -> str:
+    seen = []
+    if smallest.shift_sd is not None:
+        seen.append(f"a shift of the mean by {smallest.shift_sd:.2g} sd")
+    if smallest.share is not None:
+        seen.append(f"{smallest.share:.2g} of the rows turned into one value")
+    return ", ".join(seen) or "nothing: too few rows"
 
 
 def _line(alarm: "Alarm") -> str:
@@ -164,7 +189,9 @@ def _time(us: int) -> str:
     return datetime.fromtimestamp(us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _as_dict(profile: "Profile", outcome: "Outcome", others: "list[Outcome]") -> dict[str, object]:
+def _as_dict(
+    profile: "Profile", outcome: "Outcome", others: "list[Outcome]", smallest: "list[Smallest]"
+) -> dict[str, object]:
     return {
         "schema_version": 1,
         "reference": profile.profile_id,
@@ -173,5 +200,8 @@ def _as_dict(profile: "Profile", outcome: "Outcome", others: "list[Outcome]") ->
         "windows": outcome.windows,
         "days": round(outcome.days, 6),
         "alarms": [alarm._asdict() for alarm in outcome.alarms],
+        "seen_within_a_day": {
+            column.name: each._asdict() for column, each in zip(profile.columns, smallest, strict=True)
+        },
         "other_budgets": {f"{it.days_a_false_alarm:g}": len(it.alarms) for it in others},
     }

@@ -167,6 +167,15 @@ class Segments:
         return segments
 
 
+def segments_of(profile: Profile, segment_by: str | None) -> list[str]:
+    """Returns the segments that the traffic is divided into; none if it is not.
+
+    Raises:
+        ProfileError: The profile has no such column.
+    """
+    return [] if segment_by is None else Segments(profile, segment_by).labels
+
+
 def _segment_labels(column: Column) -> list[str]:
     """The segment of each bin."""
     if isinstance(column.bins, CategoryBins):

@@ -187,11 +187,14 @@ class Judge:
         effects = self._yardstick.measure(cell.counts)
         sizes = np.stack([effects.psi, effects.js_distance, effects.distance, effects.wasserstein_sd]).T.tolist()
         verdicts = []
+        spans: dict[int, list[Cell]] = {}
         for at, (column, evidence) in enumerate(zip(self._profile.columns, found, strict=True)):
             state: State = "quiet"
             since_us, moved = cell.start_us, float(effects.moved[at])
             if evidence.alarm:
-                windows = self._span(name, first, evidence.windows - 1)
+                if evidence.windows not in spans:
+                    spans[evidence.windows] = self._span(name, first, evidence.windows - 1)
+                windows = spans[evidence.windows]
                 counts = np.stack([*(each.counts for each in windows), cell.counts])
                 rows = np.array([*(each.rows for each in windows), cell.rows])
                 begun = change_point(excesses(self._questions, at, evidence.answer, counts), rows)

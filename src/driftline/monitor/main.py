@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from driftline.durable import lock_directory, make_directory
+from driftline.durable import leads_to, lock_directory, make_directory
 from driftline.errors import LogError, MonitorError
 from driftline.monitor.follow import Follower
 from driftline.monitor.store import FILE_NAME, MonitorStore
@@ -50,19 +50,22 @@ class Monitor:
         return self._reason
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Follows until ``stopping`` is set.
+        """Follows until ``stopping`` is set; a store that cannot be used is waited for.
 
         Raises:
-            MonitorError: The store cannot be used.
+            MonitorError: The folder cannot be used, or was removed.
         """
         lock = await self._lock(stopping)
         if lock is None:
             return
         with contextlib.ExitStack() as held:
             held.callback(os.close, lock)
-            store = held.enter_context(MonitorStore(self._folder / FILE_NAME, create=True))
+            store = await self._open(stopping)
+            if store is None:
+                return
+            held.enter_context(store)
             beside = [asyncio.create_task(_as_coroutine(each)) for each in self._beside]
-            following = asyncio.create_task(self._follow(store, stopping))
+            following = asyncio.create_task(self._follow(store, lock, stopping))
             try:
                 await asyncio.wait([following, *beside], return_when=asyncio.FIRST_COMPLETED)
                 for task in beside:
@@ -93,18 +96,33 @@ class Monitor:
             await _pause(stopping, STANDBY_S)
         return None
 
-    async def _follow(self, store: MonitorStore, stopping: asyncio.Event) -> None:
+    async def _open(self, stopping: asyncio.Event) -> MonitorStore | None:
+        """Opens the store as soon as it can be: one that cannot be must not end what serves, under the same ``up``."""
+        while not stopping.is_set():
+            try:
+                return MonitorStore(self._folder / FILE_NAME, create=True)
+            except MonitorError as error:
+                self._hindered(error.message)
+            await _pause(stopping, RETRY_S)
+        return None
+
+    def _hindered(self, reason: str) -> None:
+        if reason != self._reason:
+            log.error("monitor.hindered", error=reason)
+        self._reason = reason
+
+    async def _follow(self, store: MonitorStore, lock: int, stopping: asyncio.Event) -> None:
         follower = self._make_follower(store)
         log.info("monitor.started")
         while not stopping.is_set():
+            if not leads_to(self._folder, lock):
+                raise MonitorError(f"{self._folder} was removed or replaced while the monitor was running")
             try:
                 advanced = await asyncio.to_thread(follower.step)
                 self._reason = "" if follower.phase != "unfit_reference" else follower.trouble
             except (LogError, sqlite3.Error) as error:
                 reason = error.message if isinstance(error, LogError) else f"the store refuses: {error}"
-                if reason != self._reason:
-                    log.error("monitor.hindered", error=reason)
-                self._reason = reason
+                self._hindered(reason)
                 # What was thought of, and could not be written down, is thought of again.
                 follower.close()
                 follower = self._make_follower(store)
@@ -125,7 +143,7 @@ async def run_monitor(monitor: Monitor, *, metrics_host: str, metrics_port: int 
         metrics_port: The port for it; None for no such server.
 
     Raises:
-        MonitorError: The store cannot be used.
+        MonitorError: The folder cannot be used, or was removed.
         PortError: The port for metrics cannot be had.
     """
     stopping = asyncio.Event()

@@ -104,9 +104,10 @@ def number_bins(values: NDArray[np.float64]) -> NumberBins:
     The outermost are halved again and again: a tail is long, and where in it the rows are says how far they moved.
 
     Args:
-        values: Shape ``(rows,)``, in any order; NaN is missing. Without a value there is one bin for all values.
+        values: Shape ``(rows,)``, in any order; NaN is missing, and infinite ones are out of range. Without a
+            finite value there is one edge, at 0.
     """
-    held = np.sort(values[~np.isnan(values)])
+    held = np.sort(values[np.isfinite(values)])
     n = len(held)
     if n == 0:
         return NumberBins((0.0,))
@@ -120,6 +121,7 @@ def number_bins(values: NDArray[np.float64]) -> NumberBins:
     lowest = np.nextafter(held[0], -np.inf)
     below = np.nextafter(shared, -np.inf)
     edges = np.unique(np.concatenate([[lowest, held[-1]], held[ranks - 1], shared, below]))
+    edges = edges[np.isfinite(edges)]  # below the lowest of all floats there is none
     atoms = 1 + np.searchsorted(edges, shared, side="left")
     return NumberBins(tuple(edges.tolist()), tuple(atoms.tolist()))
 

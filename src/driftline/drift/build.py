@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from driftline.drift.bins import CategoryBins, NumberBins, category_bins, number_bins
@@ -44,15 +45,14 @@ def cut(named: Sequence[Named], sample: Sequence[Values]) -> tuple[Column, ...]:
                 if value is not None:
                     counted[str(value)] = counted.get(str(value), 0) + 1
             bins: NumberBins | CategoryBins = category_bins(counted)
-            sd = 0.0
+            sd, cut_rows = 0.0, len(values)
         else:
             numbers = np.asarray(values, dtype=np.float64)
             bins = number_bins(numbers)
-            held = numbers[~np.isnan(numbers)]
-            sd = float(held.std()) if len(held) else 0.0
-        column = Column(name, role, bins, (0,) * bins.count, sd)
+            sd, cut_rows = _deviation(numbers[np.isfinite(numbers)]), 0
+        column = Column(name, role, bins, (0,) * bins.count, sd, cut_rows=cut_rows)
         counts = Layout([column]).count([values])
-        columns.append(Column(name, role, bins, tuple(counts.tolist()), sd))
+        columns.append(replace(column, counts=tuple(counts.tolist())))
     return tuple(columns)
 
 
@@ -124,18 +124,18 @@ class ProfileBuilder:
             means = self._scores[:, own] @ shares
             variances = np.maximum(self._scores[:, own] ** 2 @ shares - means**2, 0)
             variances[variances < 1e-6] = 0  # noqa: PLR2004 - an indicator of a bin with next to no rows
-            columns.append(
-                Column(
-                    column.name,
-                    column.role,
-                    column.bins,
-                    tuple(counts.tolist()),
-                    column.sd,
-                    dispersions(blocks[:, at * scores : (at + 1) * scores], self._sums.rows, variances),
-                )
-            )
+            found = dispersions(blocks[:, at * scores : (at + 1) * scores], self._sums.rows, variances)
+            columns.append(replace(column, counts=tuple(counts.tolist()), dispersion=found))
         when = (made_at or datetime.now(UTC)).isoformat(timespec="seconds").replace("+00:00", "Z")
         return Profile(model, _hash(columns), self.rows, when, origin, tuple(columns))
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    """Returns the standard deviation, without overflow on the way; 0 of nothing, and of a constant."""
+    largest = float(np.abs(values).max(initial=0))
+    if largest == 0 or values.min() == values.max():
+        return 0.0
+    return float((values / largest).std()) * largest
 
 
 def _joined(held: Values, column: Values) -> Values:

@@ -39,6 +39,7 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
         counts: Rows of the reference in each bin, shape ``(bins,)``.
         sd: Standard deviation of a number's values; 0 for a constant.
         dispersion: By rising size of the block; empty where rows are as good as independent.
+        cut_rows: Rows of the reference from which a category's values were learnt; 0 where they were known before.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     counts: tuple[int, ...]
     sd: float = 0.0
     dispersion: tuple[Dispersion, ...] = ()
+    cut_rows: int = 0
 
     def alphas(self) -> NDArray[np.float64]:
         """Returns the pseudo-rows of each bin: the parameters of what is known of its probability.
@@ -56,20 +58,45 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
         """
         alphas = np.maximum(np.asarray(self.counts, dtype=np.float64), 0.5)
         alphas[MISSING] = max(self.counts[MISSING], 1)
-        alphas[STRANGE] = max(self.counts[STRANGE], 1)
+        alphas[STRANGE] = max(self.counts[STRANGE], 1) + self._unmet()
         if isinstance(self.bins, NumberBins):
             alphas[-1] = max(self.counts[-1], 1)
             if not self.bins.atoms:  # its edges are order statistics: these are the gaps between their ranks
                 alphas[STRANGE + 1 :][0] = max(alphas[STRANGE + 1 :][0] - 1, 0.5)
         return alphas
 
+    def mass(self) -> float:
+        """Returns the pseudo-rows of the column: those of its bins, without those that were only not met yet."""
+        return float(self.alphas().sum()) - self._unmet()
+
+    def _unmet(self) -> float:
+        """Returns the pseudo-rows of values that the reference might as well have had: its own are not all there are.
+
+        Of exchangeable rows the next one is as likely new as a row of the reference is the only one with its value
+        (Good, "The population frequencies of species and the estimation of population parameters", Biometrika 40,
+        1953). Values that occur twice, three times ... are counted in part, for as likely they could be missing
+        altogether. With a bin for the rest, what is learnt is which values are frequent, and those near the border, by
+        the standard deviation of its count, are there by luck.
+        """
+        if not self.cut_rows or isinstance(self.bins, NumberBins):
+            return 0.0
+        counts = np.asarray(self.counts, dtype=np.float64)
+        rows, strange = float(counts.sum()), float(counts[STRANGE])
+        if rows >= 2 * self.cut_rows:  # the other rows have said how many values were not learnt
+            unmet = strange * self.cut_rows / (rows - self.cut_rows)
+        else:
+            values = counts[STRANGE + 1 :]
+            border = float(values.min()) + 1 if self.bins.rest else 1.0
+            unmet = float(values @ np.exp2(np.minimum(border - values, 0) / border**0.5))
+        return min(unmet, max(rows - strange - 1, 0))
+
     def factor(self, rows: float) -> float:
         """Returns by how much to divide the rows of a block, so that it counts as independent ones."""
         if not self.dispersion:
             return 1.0
         sizes = [it.rows for it in self.dispersion]
-        at = int(np.searchsorted(sizes, rows))
-        return max(it.factor for it in self.dispersion[max(at - 1, 0) : at + 1] or self.dispersion[-2:])
+        at = min(int(np.searchsorted(sizes, rows)), len(sizes) - 1)
+        return max(it.factor for it in self.dispersion[max(at - 1, 0) : at + 1])
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -48,8 +48,8 @@ class Questions:
         self.layout = layout
         per_column = [column.alphas() for column in columns]
         self.alphas = np.concatenate(per_column)
-        self.masses = np.add.reduceat(self.alphas, layout.starts)
-        self.shares = np.concatenate([alphas / alphas.sum() for alphas in per_column])
+        self.masses = np.array([column.mass() for column in columns])
+        self.shares = np.concatenate([each / mass for each, mass in zip(per_column, self.masses, strict=True)])
         weights = [_bin_weights(column) for column in columns]
         self.more = np.concatenate([more for more, _ in weights])
         self.less = np.concatenate([less for _, less in weights])

@@ -190,6 +190,14 @@ def test_a_silence_keeps_an_alert_from_being_sent_but_not_from_being_seen(
     assert [alert.key for alert in AlertHistory(database).firing()] == [KEY]
 
 
+def test_a_key_silences_itself_whatever_stands_in_it(
+    alarms: Alarms, database: sqlite3.Connection, clock: Clock
+) -> None:
+    Silences(database).add(Silence("all/age [years]/drift", clock.now_us, clock.now_us + HOUR_US, ""))
+    alarms.observe(judged(0, True, column="age [years]"))
+    assert told(database) == []
+
+
 @pytest.mark.parametrize("pattern", ["all/feature_2/drift", "country=*", "all/feature_1", ""])
 def test_a_silence_of_something_else_silences_nothing(
     alarms: Alarms, database: sqlite3.Connection, clock: Clock, pattern: str

@@ -20,7 +20,5 @@ def atomically(connection: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK TO inner" if nested else "ROLLBACK")
-            if nested:
-                connection.execute("RELEASE inner")
         raise
     connection.execute("RELEASE inner" if nested else "COMMIT")

@@ -1,0 +1,140 @@
+"""How much is measured, cut into jobs for several processes; the same seeds give the same rows whatever the cut."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from bench_drift import scenarios
+from bench_drift.defaults import Evidently, NannyML, Psi
+from bench_drift.measure import Alarms, Delays, Detectors, count_alarms, time_to_alarm
+from bench_drift.peers import Adwin, Kswin
+from bench_drift.streams import SIZES, Size
+
+SEED = 20261125
+EVIDENTLY, NANNYML, PSI, ADWIN, KSWIN = "Evidently", "NannyML", "PSI", "ADWIN", "KSWIN"
+PEERS: Detectors = {
+    EVIDENTLY: Evidently,
+    NANNYML: NannyML,
+    PSI: Psi,
+    ADWIN: Adwin,
+    KSWIN: Kswin,
+}
+REPETITIONS_A_JOB = 20
+# KSWIN takes a fifth of a millisecond for a row, and alarms every few hundred rows: a few say it all.
+KSWIN_ROWS, KSWIN_REFERENCES, KSWIN_CHANGES = 4000, 8, 10
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured at one size.
+
+    Attributes:
+        references: Streams without a change, each with a reference of its own.
+        windows: Windows of each of these, at most.
+        changes: Repetitions of each change.
+        horizon: Windows after which a change counts as missed.
+        creep_horizon: The same for a change that creeps.
+    """
+
+    references: int
+    windows: int
+    changes: int
+    horizon: int
+    creep_horizon: int
+
+
+Efforts = Mapping[Size, Effort]
+FULL: Efforts = {
+    SIZES[0]: Effort(400, 100, 200, 100, 600),
+    SIZES[1]: Effort(400, 100, 200, 100, 600),
+    SIZES[2]: Effort(250, 100, 100, 60, 400),
+    SIZES[3]: Effort(80, 50, 40, 40, 200),
+}
+SHORT: Efforts = {
+    SIZES[0]: Effort(40, 50, 20, 40, 200),
+    SIZES[1]: Effort(40, 50, 20, 40, 200),
+    SIZES[2]: Effort(20, 40, 10, 20, 100),
+    SIZES[3]: Effort(4, 20, 4, 10, 40),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some repetitions of one scenario at one size.
+
+    Attributes:
+        name: The null or the change.
+        size: Rows of reference and window.
+        repetitions: Which ones; each has a seed of its own.
+        windows: How many windows without a change, or until one counts as missed.
+        detectors: Who sees them.
+    """
+
+    name: str
+    size: Size
+    repetitions: range
+    windows: int
+    detectors: Detectors
+
+    def run(self) -> dict[str, Alarms] | dict[str, Delays]:
+        """What was found, by detector."""
+        return self.alarms() if self.name in scenarios.NULLS else self.delays()
+
+    def alarms(self) -> dict[str, Alarms]:
+        """Alarms without a change."""
+        found = {name: Alarms() for name in self.detectors}
+        for repetition in self.repetitions:
+            source = scenarios.null_source(self.name, self.size, repetition)
+            rng = self.rng(repetition)
+            for name, more in count_alarms(source, self.size, self.detectors, rng, self.windows).items():
+                found[name].add(more)
+        return found
+
+    def delays(self) -> dict[str, Delays]:
+        """Delays after a change."""
+        found = {name: Delays() for name in self.detectors}
+        for repetition in self.repetitions:
+            source, change = scenarios.changed_source(self.name, self.size, repetition)
+            rng = self.rng(repetition)
+            for name, more in time_to_alarm(source, change, self.size, self.detectors, rng, self.windows).items():
+                found[name].add(more)
+        return found
+
+    def rng(self, repetition: int) -> np.random.Generator:
+        """The random numbers of a repetition."""
+        place = [*scenarios.NULLS, *scenarios.CHANGES].index(self.name)
+        return np.random.default_rng([SEED, place, self.size.reference_rows, self.size.window_rows, repetition])
+
+
+def null_jobs(efforts: Efforts, detectors: Detectors, size: Size) -> Iterator[Job]:
+    """All nulls at a size; KSWIN sees some of them."""
+    effort = efforts[size]
+    quick = {name: make for name, make in detectors.items() if name != KSWIN}
+    for name in scenarios.NULLS:
+        yield from jobs(name, size, effort.references, effort.windows, quick)
+        if KSWIN in detectors:
+            windows = max(1, KSWIN_ROWS // size.window_rows)
+            yield from jobs(name, size, KSWIN_REFERENCES, windows, {KSWIN: detectors[KSWIN]})
+
+
+def change_jobs(efforts: Efforts, detectors: Detectors, size: Size) -> Iterator[Job]:
+    """All changes at a size; KSWIN sees some of them."""
+    effort = efforts[size]
+    quick = {name: make for name, make in detectors.items() if name != KSWIN}
+    for name in scenarios.CHANGES:
+        horizon = effort.creep_horizon if name in scenarios.CREEPS else effort.horizon
+        yield from jobs(name, size, effort.changes, horizon, quick)
+        if KSWIN in detectors:
+            changes = min(KSWIN_CHANGES, effort.changes)
+            yield from jobs(name, size, changes, horizon, {KSWIN: detectors[KSWIN]})
+
+
+def jobs(
+    name: str, size: Size, repetitions: int, windows: int, detectors: Detectors
+) -> Iterator[Job]:
+    """The repetitions in jobs of some."""
+    make = partial(Job, name, size, windows=windows, detectors=detectors)
+    for start in range(0, repetitions, REPETITIONS_A_JOB):
+        yield make(range(start, min(start + REPETITIONS_A_JOB, repetitions)))

@@ -2,14 +2,15 @@
 
 VENV  := .venv
 STAMP := $(VENV)/.installed
+BENCH := $(VENV)-bench-drift
 ARGS  :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test e2e chaos reliability load report format lock clean
+.PHONY: help setup up test e2e chaos reliability load report bench-drift format lock clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  ARGS="..." goes on to the command behind up, test (pytest), chaos, load and report.'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  ARGS="..." goes on to the command behind up, test (pytest), chaos, load, report and bench-drift.'
 
 setup: $(STAMP) ## A .venv with driftline and all that the other targets need
 	@:
@@ -40,6 +41,15 @@ load: $(STAMP) ## Twenty seconds of load on the Driftline that `make up` started
 
 report: $(STAMP) ## The drift report of what is in the log, in a browser
 	@$(VENV)/bin/driftline report --open $(ARGS)
+
+bench-drift: $(BENCH)/.installed ## Drift detectors against each other, into docs/benchmarks-drift.md; 15 minutes, ARGS=--short 2
+	@PYTHONPATH=src:benchmarks OMP_NUM_THREADS=1 $(BENCH)/bin/python -m bench_drift $(ARGS)
+
+# River is installed; of NannyML only the files are wanted, so nothing that it depends on.
+$(BENCH)/.installed: requirements/bench-drift.txt requirements/bench-drift-tables.txt | $(STAMP)
+	@$(VENV)/bin/python -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --no-deps --require-hashes $(patsubst %,-r %,$^)
+	@touch $@
 
 format: $(STAMP) ## Let ruff format the code and mend what it can
 	@$(VENV)/bin/ruff format --quiet

@@ -15,6 +15,8 @@ lock pyproject.toml --extra report -c requirements/dev.txt -o requirements/repor
 lock pyproject.toml --extra load -c requirements/dev.txt -o requirements/load.txt
 lock pyproject.toml -c requirements/dev.txt -o requirements/driftline.txt
 lock requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+lock requirements/bench-drift.in -c requirements/dev.txt -o requirements/bench-drift.txt "$@"
+lock requirements/bench-drift-tables.in --no-deps -o requirements/bench-drift-tables.txt "$@"
 lock requirements/uv.in -o requirements/uv.txt "$@"
 lock requirements/valkey.in -o requirements/valkey.txt "$@"
 lock requirements/audit.in -o requirements/audit.txt "$@"

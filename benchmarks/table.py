@@ -42,15 +42,15 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def render(document: Path, markdown: str) -> None:
+def render(document: Path, markdown: str, begin_at: str = BEGIN, end_at: str = END) -> None:
     """Puts the Markdown between the markers of a document, in place of what is there.
 
     Raises:
         ValueError: The document has no such markers.
     """
     text = document.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(begin_at)
+    _, end, after = rest.partition(end_at)
     if not begin or not end:
-        raise ValueError(f"{document} lacks the lines {BEGIN} and {END}")
-    document.write_text(f"{before}{BEGIN}\n{markdown}\n{END}{after}")
+        raise ValueError(f"{document} lacks the lines {begin_at} and {end_at}")
+    document.write_text(f"{before}{begin}\n{markdown}\n{end}{after}")

@@ -1,4 +1,4 @@
-"""Drift detectors against each other: ``make bench-drift``, some ten minutes on two cores; ``ARGS=--short``, one or two.
+"""Drift detectors against each other: ``make bench-drift``, ten minutes on two cores; ``ARGS=--short``, two.
 
 Phase 1: the peers and Driftline at its default budget see nulls. Phase 2: Driftline at the rate of false alarms that
 ADWIN had there sees the same nulls, and all see the changes. Then real series in their own order, and the costs, alone.
@@ -15,17 +15,16 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bench_drift import page
 from bench_drift.costs import cost
-from bench_drift.measure import Alarms, Delays, Detectors
+from bench_drift.measure import Alarms
+from bench_drift.names import ADWIN, MATCHED, OURS, SHUFFLED
 from bench_drift.own_order import SERIES, firsts
-from bench_drift.plan import ADWIN, FULL, PEERS, SEED, SHORT, Efforts, Job, change_jobs, null_jobs
-from bench_drift.scenarios import SHUFFLED
+from bench_drift.plan import BUDGET, FIRST, FULL, SEED, SHORT, Efforts, Job, change_jobs, matched, null_jobs
 from bench_drift.streams import SIZES, Size
 from table import render
 
@@ -34,25 +33,29 @@ PAGE = ROOT / "docs" / "benchmarks-drift.md"
 PACKAGES = ("river", "scipy", "numpy")
 
 Found = dict[Size, dict[str, dict[str, Any]]]
-Kind = TypeVar("Kind", Alarms, Delays)
 
 
-def measure(efforts: Efforts, pool: ProcessPoolExecutor) -> dict[str, Any]:
+def measure(efforts: Efforts, pool: Executor) -> dict[str, Any]:
     """All that is measured, as JSON takes it."""
     nulls: Found = {size: {} for size in SIZES}
     changes: Found = {size: {} for size in SIZES}
-    run(pool, [job for size in SIZES for job in null_jobs(efforts, PEERS, size)], nulls)
+    run(pool, [job for size in SIZES for job in null_jobs(efforts, FIRST, size)], nulls)
     budgets = {size: rate_of_adwin(nulls[size][SHUFFLED][ADWIN]) for size in SIZES}
-    jobs = []
-    for size in SIZES:
-        jobs += change_jobs(efforts, PEERS, size)
-    run(pool, jobs, changes)
-    series = [pool.submit(firsts, name, size, PEERS) for name, size in SERIES.items()]
+    again = {size: matched(budget) for size, budget in budgets.items()}
+    run(pool, [job for size in SIZES for job in null_jobs(efforts, again[size], size)], nulls)
+    run(pool, [job for size in SIZES for job in change_jobs(efforts, {**FIRST, **again[size]}, size)], changes)
+    series = [pool.submit(firsts, name, size, {**FIRST, **again[size]}) for name, size in SERIES.items()]
     return {
-        "budgets": {str(size): budget for size, budget in budgets.items()},
+        "budgets": {
+            OURS: {str(size): BUDGET for size in SIZES},
+            MATCHED: {str(size): budget for size, budget in budgets.items()},
+        },
         "nulls": as_json(nulls),
         "changes": as_json(changes),
         "series": [future.result() for future in series],
+        "costs": {
+            str(size): {name: cost(make, size) for name, make in {**FIRST, **again[size]}.items()} for size in SIZES
+        },
     }
 
 
@@ -61,7 +64,7 @@ def rate_of_adwin(found: Alarms) -> float:
     return max(1, found.alarms) / found.windows
 
 
-def run(pool: ProcessPoolExecutor, jobs: Iterable[Job], into: Found) -> None:
+def run(pool: Executor, jobs: Iterable[Job], into: Found) -> None:
     """Runs the jobs, the longest rows first, and adds up what they find."""
     futures = {pool.submit(job.run): job for job in sorted(jobs, key=lambda job: -job.size.reference_rows)}
     for done, future in enumerate(as_completed(futures), start=1):
@@ -89,11 +92,6 @@ def as_json(found: Found) -> dict[str, Any]:
     return out
 
 
-def costs(detectors: Detectors) -> dict[str, dict[str, dict[str, float]]]:
-    """The cost of each detector at each size."""
-    return {str(size): {name: cost(make, size) for name, make in detectors.items()} for size in SIZES}
-
-
 def machine() -> dict[str, Any]:
     """What the costs were measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -102,29 +100,41 @@ def machine() -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measures, renders the page, and returns the exit code: 1 if a goal is missed."""
+    """Measures, renders the page, and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="fewer repetitions; for a look, not for figures")
-    parser.add_argument("--json", type=Path, default=ROOT / "loadtest" / "results" / "drift.json")
-    parser.add_argument("--render", type=Path, metavar="FILE", help=f"put the tables between the markers of {PAGE.name}")
+    parser.add_argument("--json", type=Path, default=ROOT / "loadtest" / "results" / "drift.json", metavar="FILE")
+    parser.add_argument("--render", action="store_true", help="measure nothing; render what the file has")
     arguments = parser.parse_args()
+    if not arguments.render:
+        results = all_results(short=arguments.short)
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    results = json.loads(arguments.json.read_text())
+    markdown = page.as_markdown(results)
+    say(markdown)
+    if not results["short"]:
+        render(PAGE, markdown, page.BEGIN, page.END)
+    return 0
+
+
+def all_results(*, short: bool) -> dict[str, Any]:
+    """What was found, and on what."""
     began = time.monotonic()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        found = measure(SHORT if arguments.short else FULL, pool)
-    results = {
+        found = measure(SHORT if short else FULL, pool)
+    return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "seed": SEED,
-        "short": arguments.short,
+        "short": short,
         "machine": machine(),
-        "versions": {"Python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
-        **found,
-        "costs": costs(PEERS),
+        "versions": {
+            "Python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
         "took_s": round(time.monotonic() - began),
+        **found,
     }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(results, indent=1) + "\n")
-    say(page.as_markdown(results))
-    return 0
 
 
 def say(text: str) -> None:

@@ -1,7 +1,7 @@
 """Real columns, from files that come inside two wheels: NannyML's data sets (never imported, only read) and River's.
 
-scikit-learn's data sets are left out: the longest has 1,797 rows, too few for a reference and some windows. So is NannyML's
-`synthetic_sample`: its numbers are those of the car loans under other names.
+scikit-learn's data sets are left out: the longest has 1,797 rows, too few for a reference and some windows. So is
+NannyML's `synthetic_sample`: its numbers are those of the car loans under other names.
 """
 
 import importlib.util

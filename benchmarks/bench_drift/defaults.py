@@ -170,7 +170,7 @@ def p_of_counts(expected: NDArray[np.int64], found: NDArray[np.int64]) -> float:
 
 
 def wasserstein(reference: Rows, sums: Rows, window: Rows) -> float:
-    """The first Wasserstein distance, as ``scipy.stats.wasserstein_distance`` has it, without a pass over the reference.
+    """The first Wasserstein distance, as SciPy has it, without a pass over the reference.
 
     Between two neighbours in the window its distribution function is a constant, and the reference's rises through it
     at most once, at one of its quantiles; left and right of there the integral is a difference of prefix sums.

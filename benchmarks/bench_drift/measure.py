@@ -77,7 +77,7 @@ def count_alarms(
 
 
 def time_to_alarm(
-    source: Source, change: Change, size: Size, detectors: Detectors, rng: np.random.Generator, horizon: int
+    source: Source, change: Change, size: Size, detectors: Detectors, rng: np.random.Generator, *, horizon: int
 ) -> dict[str, Delays]:
     """The delay of each detector in one stream that changes after some windows, all of them seeing the same rows.
 

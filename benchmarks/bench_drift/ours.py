@@ -1,11 +1,10 @@
 """Driftline's own detectors, as the monitor runs them, on one column."""
 
+from bench_drift.detector import Rows
 from driftline.drift.build import Named, build_profile
 from driftline.drift.layout import Layout, Values
 from driftline.drift.profile import Origin
 from driftline.drift.scan import Scan
-
-from bench_drift.detector import Rows
 
 
 class Driftline:

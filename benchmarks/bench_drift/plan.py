@@ -9,21 +9,19 @@ import numpy as np
 from bench_drift import scenarios
 from bench_drift.defaults import Evidently, NannyML, Psi
 from bench_drift.measure import Alarms, Delays, Detectors, count_alarms, time_to_alarm
+from bench_drift.names import ADWIN, CHANGES, CREEPS, EVIDENTLY, KSWIN, MATCHED, NANNYML, NULLS, OURS, PSI
+from bench_drift.ours import Driftline
 from bench_drift.peers import Adwin, Kswin
 from bench_drift.streams import SIZES, Size
 
 SEED = 20261125
-EVIDENTLY, NANNYML, PSI, ADWIN, KSWIN = "Evidently", "NannyML", "PSI", "ADWIN", "KSWIN"
-PEERS: Detectors = {
-    EVIDENTLY: Evidently,
-    NANNYML: NannyML,
-    PSI: Psi,
-    ADWIN: Adwin,
-    KSWIN: Kswin,
-}
+# The monitor's default: one false alarm in 30 days of windows of an hour.
+BUDGET = 1 / (30 * 24)
+PEERS: Detectors = {EVIDENTLY: Evidently, NANNYML: NannyML, PSI: Psi, ADWIN: Adwin, KSWIN: Kswin}
+FIRST: Detectors = {OURS: partial(Driftline, BUDGET), **PEERS}
 REPETITIONS_A_JOB = 20
-# KSWIN takes a fifth of a millisecond for a row, and alarms every few hundred rows: a few say it all.
-KSWIN_ROWS, KSWIN_REFERENCES, KSWIN_CHANGES = 4000, 8, 10
+# KSWIN takes a fifth of a millisecond for a row, and alarms every few hundred rows: a few repetitions say it all.
+KSWIN_ROWS = 4000
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,7 @@ class Effort:
         changes: Repetitions of each change.
         horizon: Windows after which a change counts as missed.
         creep_horizon: The same for a change that creeps.
+        kswin: Streams and repetitions that KSWIN gets.
     """
 
     references: int
@@ -43,20 +42,26 @@ class Effort:
     changes: int
     horizon: int
     creep_horizon: int
+    kswin: int
+
+
+def matched(budget: float) -> Detectors:
+    """Driftline at another budget."""
+    return {MATCHED: partial(Driftline, budget)}
 
 
 Efforts = Mapping[Size, Effort]
 FULL: Efforts = {
-    SIZES[0]: Effort(400, 100, 200, 100, 600),
-    SIZES[1]: Effort(400, 100, 200, 100, 600),
-    SIZES[2]: Effort(250, 100, 100, 60, 400),
-    SIZES[3]: Effort(80, 50, 40, 40, 200),
+    SIZES[0]: Effort(400, 100, 200, 100, 600, 10),
+    SIZES[1]: Effort(400, 100, 200, 100, 600, 10),
+    SIZES[2]: Effort(250, 100, 100, 60, 400, 10),
+    SIZES[3]: Effort(80, 50, 40, 40, 200, 10),
 }
 SHORT: Efforts = {
-    SIZES[0]: Effort(40, 50, 20, 40, 200),
-    SIZES[1]: Effort(40, 50, 20, 40, 200),
-    SIZES[2]: Effort(20, 40, 10, 20, 100),
-    SIZES[3]: Effort(4, 20, 4, 10, 40),
+    SIZES[0]: Effort(40, 50, 20, 40, 200, 3),
+    SIZES[1]: Effort(40, 50, 20, 40, 200, 3),
+    SIZES[2]: Effort(20, 40, 10, 20, 100, 3),
+    SIZES[3]: Effort(4, 20, 4, 10, 40, 3),
 }
 
 
@@ -80,7 +85,7 @@ class Job:
 
     def run(self) -> dict[str, Alarms] | dict[str, Delays]:
         """What was found, by detector."""
-        return self.alarms() if self.name in scenarios.NULLS else self.delays()
+        return self.alarms() if self.name in NULLS else self.delays()
 
     def alarms(self) -> dict[str, Alarms]:
         """Alarms without a change."""
@@ -98,13 +103,15 @@ class Job:
         for repetition in self.repetitions:
             source, change = scenarios.changed_source(self.name, self.size, repetition)
             rng = self.rng(repetition)
-            for name, more in time_to_alarm(source, change, self.size, self.detectors, rng, self.windows).items():
+            for name, more in time_to_alarm(
+                source, change, self.size, self.detectors, rng, horizon=self.windows
+            ).items():
                 found[name].add(more)
         return found
 
     def rng(self, repetition: int) -> np.random.Generator:
         """The random numbers of a repetition."""
-        place = [*scenarios.NULLS, *scenarios.CHANGES].index(self.name)
+        place = [*NULLS, *CHANGES].index(self.name)
         return np.random.default_rng([SEED, place, self.size.reference_rows, self.size.window_rows, repetition])
 
 
@@ -112,28 +119,25 @@ def null_jobs(efforts: Efforts, detectors: Detectors, size: Size) -> Iterator[Jo
     """All nulls at a size; KSWIN sees some of them."""
     effort = efforts[size]
     quick = {name: make for name, make in detectors.items() if name != KSWIN}
-    for name in scenarios.NULLS:
+    for name in NULLS:
         yield from jobs(name, size, effort.references, effort.windows, quick)
         if KSWIN in detectors:
             windows = max(1, KSWIN_ROWS // size.window_rows)
-            yield from jobs(name, size, KSWIN_REFERENCES, windows, {KSWIN: detectors[KSWIN]})
+            yield from jobs(name, size, effort.kswin, windows, {KSWIN: detectors[KSWIN]})
 
 
 def change_jobs(efforts: Efforts, detectors: Detectors, size: Size) -> Iterator[Job]:
     """All changes at a size; KSWIN sees some of them."""
     effort = efforts[size]
     quick = {name: make for name, make in detectors.items() if name != KSWIN}
-    for name in scenarios.CHANGES:
-        horizon = effort.creep_horizon if name in scenarios.CREEPS else effort.horizon
+    for name in CHANGES:
+        horizon = effort.creep_horizon if name in CREEPS else effort.horizon
         yield from jobs(name, size, effort.changes, horizon, quick)
         if KSWIN in detectors:
-            changes = min(KSWIN_CHANGES, effort.changes)
-            yield from jobs(name, size, changes, horizon, {KSWIN: detectors[KSWIN]})
+            yield from jobs(name, size, effort.kswin, horizon, {KSWIN: detectors[KSWIN]})
 
 
-def jobs(
-    name: str, size: Size, repetitions: int, windows: int, detectors: Detectors
-) -> Iterator[Job]:
+def jobs(name: str, size: Size, repetitions: int, windows: int, detectors: Detectors) -> Iterator[Job]:
     """The repetitions in jobs of some."""
     make = partial(Job, name, size, windows=windows, detectors=detectors)
     for start in range(0, repetitions, REPETITIONS_A_JOB):

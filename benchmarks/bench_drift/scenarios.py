@@ -5,6 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench_drift.columns import Column, real_columns
+from bench_drift.names import (
+    AUTOREGRESSIVE,
+    CONSTANT,
+    CREEPS,
+    REAL_CONSTANT,
+    REAL_SCALE,
+    REAL_SHIFT,
+    SCALE,
+    SHIFTS,
+    SHUFFLED,
+    SWAP,
+)
 from bench_drift.streams import (
     Change,
     Size,
@@ -22,15 +34,6 @@ from bench_drift.streams import (
 )
 
 LEAST_WINDOWS = 4
-SHUFFLED, AUTOREGRESSIVE, SEASONAL = "real columns, shuffled", "AR(1), 0.5", "daily cycle, 0.15 sd"
-NULLS = (SHUFFLED, AUTOREGRESSIVE, SEASONAL)
-CREEPS = {"mean +0.01 sd a window": 0.01, "mean +0.001 sd a window": 0.001}
-SHIFTS = {"mean +0.1 sd": 0.1, "mean +0.25 sd": 0.25, "mean +0.5 sd": 0.5}
-REAL_SHIFT, REAL_SCALE, REAL_CONSTANT = "real: mean +0.25 sd", "real: sd x 1.2", "real: 5 % turn 0"
-SCALE, CONSTANT, SWAP = "sd x 1.2", "5 % turn 0", "real: two categories swap"
-MEANS = (*SHIFTS, REAL_SHIFT)
-OTHERS = (SCALE, REAL_SCALE, CONSTANT, REAL_CONSTANT, SWAP)
-CHANGES = (*MEANS, *OTHERS, *CREEPS)
 
 
 def null_source(name: str, size: Size, repetition: int) -> Source:

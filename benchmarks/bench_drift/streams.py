@@ -100,7 +100,7 @@ def autoregressive(rng: Rng, size: Size) -> Stream:
 
 
 def discounted(noise: Rows) -> Rows:
-    """Each value plus half of the sum so far: y[i] = x[i] + y[i - 1] / 2, by doubling the reach of the sum each time."""
+    """Each value plus half of the sum so far: y[i] = x[i] + y[i - 1] / 2, the sum's reach doubled each time."""
     out, reach = noise.copy(), 1
     while reach < len(out) and PHI**reach > np.finfo(np.float64).eps:
         out[reach:] += PHI**reach * out[:-reach].copy()
@@ -121,7 +121,7 @@ def seasonal(rng: Rng, size: Size) -> Stream:
         nonlocal at
         phase = 2 * np.pi * (np.arange(at, at + rows) % day) / day
         at += rows
-        return rng.standard_normal(rows) + DAILY_SD * np.sqrt(2) * np.sin(phase)
+        return np.asarray(rng.standard_normal(rows) + DAILY_SD * np.sqrt(2) * np.sin(phase))
 
     return endless(take, size)
 
@@ -136,27 +136,24 @@ def endless(take: Callable[[int], Rows], size: Size) -> Stream:
     return Stream(take(size.reference_rows), windows())
 
 
-class Change(Protocol):
-    """What becomes of the rows of a window after the change."""
-
-    def __call__(self, rows: Rows, window: int, rng: Rng) -> Rows:
-        """The changed rows of the ``window``-th window since then, from 1 on."""
+Change = Callable[[Rows, int, Rng], Rows]
+"""What becomes of the rows of a window after the change; windows are counted from there, from 1 on."""
 
 
 def shift(by: float) -> Change:
     """The mean moves by so much."""
-    return lambda rows, window, rng: rows + by
+    return lambda rows, _window, _rng: rows + by
 
 
 def scale(by: float, around: float) -> Change:
     """The distances from a centre grow by this factor."""
-    return lambda rows, window, rng: around + (rows - around) * by
+    return lambda rows, _window, _rng: around + (rows - around) * by
 
 
 def constant(value: float) -> Change:
     """Five rows of a hundred have this value, whatever they had."""
 
-    def change(rows: Rows, window: int, rng: Rng) -> Rows:
+    def change(rows: Rows, _window: int, rng: Rng) -> Rows:
         return np.where(rng.random(len(rows)) < CONSTANT_SHARE, value, rows)
 
     return change
@@ -164,13 +161,13 @@ def constant(value: float) -> Change:
 
 def creep(by: float) -> Change:
     """The mean moves by so much more with each window."""
-    return lambda rows, window, rng: rows + by * window
+    return lambda rows, window, _rng: rows + by * window
 
 
 def swap(one: float, other: float) -> Change:
     """Two categories exchange their shares."""
 
-    def change(rows: Rows, window: int, rng: Rng) -> Rows:
+    def change(rows: Rows, _window: int, _rng: Rng) -> Rows:
         return np.where(rows == one, other, np.where(rows == other, one, rows))
 
     return change

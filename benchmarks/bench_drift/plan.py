@@ -52,10 +52,10 @@ def matched(budget: float) -> Detectors:
 
 Efforts = Mapping[Size, Effort]
 FULL: Efforts = {
-    SIZES[0]: Effort(400, 100, 200, 100, 600, 10),
-    SIZES[1]: Effort(400, 100, 200, 100, 600, 10),
-    SIZES[2]: Effort(250, 100, 100, 60, 400, 10),
-    SIZES[3]: Effort(80, 50, 40, 40, 200, 10),
+    SIZES[0]: Effort(200, 100, 100, 100, 600, 8),
+    SIZES[1]: Effort(200, 100, 100, 100, 600, 8),
+    SIZES[2]: Effort(150, 100, 60, 60, 400, 8),
+    SIZES[3]: Effort(50, 50, 30, 40, 200, 8),
 }
 SHORT: Efforts = {
     SIZES[0]: Effort(40, 50, 20, 40, 200, 3),

@@ -87,15 +87,15 @@ def over_budget(results: Mapping[str, Any], detector: str, nulls: tuple[str, ...
 
 
 def per_1000(rate: float) -> str:
-    """The rate in 1,000 windows."""
-    return f"{rate * 1000:.3g}"
+    """The rate in 1,000 windows, three digits of it."""
+    return f"{rate * 1000:.3g}" if rate < 0.1 else f"{rate * 1000:,.0f}"  # noqa: PLR2004 (100 in 1,000)
 
 
 def miss(case: Case) -> str:
     """A missed case in words."""
-    return f"{case.size}, {case.name}: {rows(case.ours)} rows, ADWIN {rows(case.adwin)}"
+    return f"{case.size}, {case.name}: {rows(case.ours)}, ADWIN {rows(case.adwin)}"
 
 
 def rows(median: float) -> str:
-    """A median in rows."""
-    return "never" if median == float("inf") else f"{median:,.0f}"
+    """A median delay in words."""
+    return "never" if median == float("inf") else f"{median:,.0f} rows"

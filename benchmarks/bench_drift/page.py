@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bench_drift.goals import goals, per_1000, rows
+from bench_drift.goals import goals, per_1000
 from bench_drift.measure import Delays
 from bench_drift.names import ALL, CHANGES, MATCHED, NULLS, OURS
 from bench_drift.streams import SIZES, Size
@@ -48,7 +48,7 @@ def delay(found: Delays, size: Size) -> str:
     if math.isinf(median):
         return f"never{missed}"
     windows = Delays([math.ceil(each / size.window_rows) for each in found.rows], found.missed).median_rows()
-    return f"{rows(median)} ({windows:g}){missed}"
+    return f"{median:,.0f} ({windows:g}){missed}"
 
 
 def goal_table(results: Mapping[str, Any]) -> str:

@@ -52,16 +52,16 @@ def matched(budget: float) -> Detectors:
 
 Efforts = Mapping[Size, Effort]
 FULL: Efforts = {
-    SIZES[0]: Effort(200, 100, 100, 100, 600, 8),
-    SIZES[1]: Effort(200, 100, 100, 100, 600, 8),
-    SIZES[2]: Effort(150, 100, 60, 60, 400, 8),
-    SIZES[3]: Effort(50, 50, 30, 40, 200, 8),
+    SIZES[0]: Effort(200, 100, 100, 100, 600, 5),
+    SIZES[1]: Effort(200, 100, 100, 100, 600, 5),
+    SIZES[2]: Effort(150, 100, 60, 60, 400, 5),
+    SIZES[3]: Effort(50, 50, 30, 40, 200, 5),
 }
 SHORT: Efforts = {
-    SIZES[0]: Effort(40, 50, 20, 40, 200, 3),
-    SIZES[1]: Effort(40, 50, 20, 40, 200, 3),
-    SIZES[2]: Effort(20, 40, 10, 20, 100, 3),
-    SIZES[3]: Effort(4, 20, 4, 10, 40, 3),
+    SIZES[0]: Effort(40, 50, 20, 40, 200, 2),
+    SIZES[1]: Effort(40, 50, 20, 40, 200, 2),
+    SIZES[2]: Effort(20, 40, 10, 20, 100, 2),
+    SIZES[3]: Effort(4, 20, 4, 10, 40, 2),
 }
 
 

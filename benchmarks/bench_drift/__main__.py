@@ -113,7 +113,7 @@ def main() -> int:
     results = json.loads(arguments.json.read_text())
     markdown = page.as_markdown(results)
     say(markdown)
-    if not results["short"]:
+    if arguments.render or not results["short"]:
         render(PAGE, markdown, page.BEGIN, page.END)
     return 0
 

@@ -26,6 +26,10 @@ LOSS_UNIT: Final = 1 << 24
 """What a loss of 1 counts as in a sum of losses."""
 
 
+EXACT_ROWS: Final = 1 << 20
+"""So many scores in fixed point add up to less than 2**53, which floats hold exactly."""
+
+
 class Labelled(NamedTuple):
     """Predictions whose outcomes are known.
 
@@ -160,5 +164,7 @@ def fixed(values: NDArray[np.float64], unit: int) -> Counts:
 
 def _summed(groups: NDArray[np.intp] | Counts, values: NDArray[np.float64], count: int) -> Counts:
     sums = np.zeros(count, np.int64)
-    np.add.at(sums, groups, fixed(values, UNIT))
+    for start in range(0, len(values), EXACT_ROWS):
+        own = slice(start, start + EXACT_ROWS)
+        sums += np.bincount(groups[own], np.rint(values[own] * UNIT), count).astype(np.int64)
     return sums

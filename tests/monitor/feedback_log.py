@@ -1,11 +1,12 @@
 """A log of predictions and what became of them, drawn from a seed: early and late, told twice, corrected, of nobody."""
 
-import json
 import random
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from driftline.contract.checksum import with_checksum
 from driftline.contract.event import timestamp
@@ -79,7 +80,7 @@ def write(log_dir: Path, events: Sequence[Event], first_seq: int = 0) -> None:
     assert writer.try_open()
     for start in range(0, len(events), 1000):
         lines = [
-            with_checksum(json.dumps({**event, "producer": PRODUCER, "seq": first_seq + start + at}).encode())
+            with_checksum(msgspec.json.encode({**event, "producer": PRODUCER, "seq": first_seq + start + at}))
             for at, event in enumerate(events[start : start + 1000])
         ]
         stop = first_seq + start + len(lines)

@@ -17,6 +17,7 @@ from driftline.eventlog.reader import LogReader
 from driftline.monitor import finder as finder_module
 from driftline.monitor.finder import Finder, made_us
 from driftline.monitor.fold import Folder, Slicing
+from driftline.monitor.follow import Follower, Plan
 from driftline.monitor.outcome_fold import UNREADABLE, OutcomeFold, merged
 from driftline.monitor.outcomes import Outcome, Outcomes, Scope
 from driftline.monitor.sources import profile_of_log
@@ -249,7 +250,7 @@ def test_as_of_maturity_leaves_out_what_came_later(few: World) -> None:
     assert rows == [1, 3, 3]
     assert few.outcomes.labelled(ALL).rows == 4
     cells = few.store.cells(*ALL[:2])
-    cohorts = few.outcomes.cohorts(ALL, START_US + 2 * DAY_US, {number: cell.stop_us for number, cell in cells.items()})
+    cohorts = few.outcomes.cohorts(ALL, START_US + 2 * DAY_US)
     assert [cohort.rows for cohort in cohorts] == [cell.rows for cell in cells.values()]
     curve = {point.age_us: point for point in label_delays(cohorts)}
     assert (curve[MINUTE_US].rows, curve[MINUTE_US].share.value) == (300, 1 / 300)
@@ -284,6 +285,21 @@ def test_what_is_known_does_not_depend_on_the_order_of_telling(
     latest = max(drawn_orders[0], key=lambda each: (each[1][1], each[0]))
     assert (found[0].row, found[0].outcome) == (latest[0], latest[1][0])
     assert found[0].known_us == min(at for _, (outcome, at) in drawn_orders[0] if outcome == latest[1][0])
+
+
+def test_the_monitor_folds_feedback_as_it_follows_the_log(tmp_path: Path) -> None:
+    events = drawn(8, ROWS)
+    write(tmp_path / "logs", events)
+    store = MonitorStore(tmp_path / "monitor.sqlite", create=True)
+    plan = Plan(BY_TIME, 50, 30.0, 0.05, "feature_1", reference_rows=600)
+    follower = Follower(tmp_path / "logs", store, seed_schema(), tmp_path / "reference.json", plan)
+    while follower.step():
+        pass
+    labelled, corrected, without = by_hand(events)
+    assert Outcomes(store).known() == (labelled.rows, corrected, without)
+    assert same(Outcomes(store).labelled(ALL), labelled)
+    follower.close()
+    store.close()
 
 
 def test_an_id_tells_when_it_was_made() -> None:

@@ -15,9 +15,6 @@ from driftline.monitor.store import MonitorStore
 log = structlog.get_logger()
 
 SLACK_US: Final = 1_000_000
-_BEGINNING: Final = b'{"request_id":"'
-_ID: Final = slice(len(_BEGINNING), len(_BEGINNING) + 36)
-_PREDICTION: Final = b',"kind":"prediction",'
 """A prediction's time is that of its id but for the moment between the two, or a clock that was set just then."""
 
 CACHED_BYTES: Final = 16 << 20

@@ -212,13 +212,12 @@ class Outcomes:
         delays = DELAYS if maturity_us is None else MATURITIES_US.index(maturity_us) + 1
         return Labelled.of(self._sum("quality", scope, LABELLED_SIZE, delays))
 
-    def cohorts(self, scope: Scope, now_us: int, cell_stop_us: Mapping[int, int]) -> list[Cohort]:
+    def cohorts(self, scope: Scope, now_us: int) -> list[Cohort]:
         """Returns the predictions of each cell, and how many of them had outcomes how soon.
 
         Args:
             scope: Which.
             now_us: What their ages are counted to.
-            cell_stop_us: When the last prediction of each cell was made.
         """
         condition, parameters = scope.condition()
         rows: dict[int, int] = {}
@@ -229,7 +228,9 @@ class Outcomes:
         query = f"SELECT cell, delay, counts FROM quality WHERE {condition}"  # noqa: S608 - names of ours
         for cell, delay, counts in self._connection.execute(query, parameters):
             delays[cell][delay] += Labelled.of(unpacked(counts)).rows
-        return [Cohort(now_us - cell_stop_us[cell], rows[cell], delays[cell]) for cell in sorted(rows)]
+        query = "SELECT cell, max(stop_us) FROM cells WHERE cell >= ? AND cell < ? GROUP BY cell"
+        youngest_us = dict(self._connection.execute(query, scope[:2]))
+        return [Cohort(now_us - youngest_us[cell], rows[cell], delays[cell]) for cell in sorted(rows)]
 
     def _sum(self, table: str, scope: Scope, size: int, delays: int | None = None) -> Counts:
         condition, parameters = scope.condition()

@@ -116,6 +116,7 @@ def put_under_load(
     command = [installed("locust"), "-f", str(LOCUSTFILE), run.users, "--host", driftline.url, "--headless"]
     command += ["--only-summary", "-u", str(load.users), "-r", str(load.spawn_rate), "-t", f"{load.seconds:g}s"]
     command += ["--csv", str(directory / "run"), "--data", str(driftline.data), "--log-wait", f"{DRAIN_S:g}"]
+    command += ["--outcomes", "0"]  # so that each line of the log is a prediction
     with (directory / "locust.log").open("wb") as log:
         locust = subprocess.Popen(command, stdout=log, stderr=log)
     outboxes, kill_at, killed = OutboxRoot(driftline.data / "outbox"), math.inf, False

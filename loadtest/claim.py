@@ -66,6 +66,8 @@ class Run:
         failed: Requests with a wrong answer or a broken connection.
         unlogged: Right answers that came with a header which says that they could not be kept.
         answered: The ``request_id`` of every other right answer, in order.
+        told: The ``request_id`` of each answer whose outcome was taken.
+        untaken: Outcomes that were not taken.
     """
 
     name: str = field(default_factory=lambda: secrets.token_hex(6))
@@ -73,6 +75,8 @@ class Run:
     failed: int = 0
     unlogged: int = 0
     answered: list[str] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+    untaken: int = 0
 
     def take(self, request_id: str, headers: Mapping[str, str]) -> None:
         """Counts a right answer; only one that does not say otherwise has to be in the log."""
@@ -105,6 +109,9 @@ class Verdict:
         repeated: Answered ids that the log has more than once.
         unlogged: Answers that said they could not be kept; the log may have them or not.
         unasked: Ids that are logged for this run but were never answered.
+        outcomes: Outcomes that were taken.
+        untaken: Outcomes that were not.
+        forgotten: Ids whose outcome was taken and is not in the log.
     """
 
     outcome: Outcome
@@ -118,6 +125,9 @@ class Verdict:
     lost: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
     unasked: tuple[str, ...] = ()
+    outcomes: int = 0
+    untaken: int = 0
+    forgotten: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as JSON takes it."""
@@ -138,7 +148,9 @@ class LinesOfRun:
         self._row = start_row
         self._mark = f"{run.name}-"
         self._answered = frozenset(run.answered)
+        self._told = frozenset(run.told)
         self.times: Counter[str] = Counter()
+        self.told: set[str] = set()
 
     def read_on(self) -> None:
         """Takes in what was committed since the last call.
@@ -155,13 +167,15 @@ class LinesOfRun:
         for line in lines:
             event = json.loads(line)
             request_id = event.get("request_id")
-            if request_id in self._answered or str(event.get("client_request_id")).startswith(self._mark):
+            if event.get("kind") == "feedback":
+                self.told |= self._told & {request_id}
+            elif request_id in self._answered or str(event.get("client_request_id")).startswith(self._mark):
                 self.times[request_id] += 1
 
     @property
     def complete(self) -> bool:
-        """Whether every answered id has been seen."""
-        return self._answered <= self.times.keys()
+        """Whether every answered id has been seen, and every outcome that was taken."""
+        return self._answered <= self.times.keys() and self._told == self.told
 
 
 def row_count(log_dir: Path) -> int:
@@ -201,6 +215,7 @@ def judge(
         settle_s: How long it is watched after that: an event that is logged twice comes late.
     """
     verdict = Verdict("holds", run.name, tuple(faults_of(run)), len(run.answered), run.failed, run.cut, run.unlogged)
+    verdict = replace(verdict, outcomes=len(run.told), untaken=run.untaken)
     if log_dir is None:
         outcome: Outcome = "broken" if verdict.reasons else "not checked"
         return replace(verdict, outcome=outcome, reasons=(*verdict.reasons, "the log was not looked at"))
@@ -217,6 +232,7 @@ def judge(
         lost=tuple(request_id for request_id in run.answered if request_id not in lines.times),
         repeated=tuple(request_id for request_id, times in lines.times.items() if times > 1),
         unasked=tuple(request_id for request_id in lines.times if request_id not in answered),
+        forgotten=tuple(sorted(run.told - lines.told)),
     )
     reasons = (*verdict.reasons, *faults_of_log(verdict))
     return replace(verdict, outcome="broken" if reasons else "holds", reasons=reasons)
@@ -228,6 +244,8 @@ def faults_of(run: Run) -> Iterator[str]:
         yield "nothing was answered"
     if run.failed:
         yield f"{run.failed:,} requests failed"
+    if run.untaken:
+        yield f"{run.untaken:,} outcomes were not taken"
     if len(set(run.answered)) != len(run.answered):
         yield "a request_id was given twice"
 
@@ -238,6 +256,8 @@ def faults_of_log(verdict: Verdict) -> Iterator[str]:
         yield f"{len(verdict.lost):,} answered ids are not in the log{'' if verdict.lines else ANOTHER_LOG}"
     if verdict.repeated:
         yield f"{len(verdict.repeated):,} ids are in the log more than once"
+    if verdict.forgotten:
+        yield f"{len(verdict.forgotten):,} outcomes that were taken are not in the log"
     # A failed or cut request may be logged although its answer never arrived, and one that was not kept because a sync
     # failed may have been written all the same; nothing else may.
     if len(verdict.unasked) > verdict.cut + verdict.failures + verdict.unlogged:

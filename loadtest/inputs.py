@@ -1,4 +1,5 @@
-"""What the users send: the two features of the seed's model, drawn evenly, and a shift that sets in after a while.
+"""What the users send: the two features of the seed's model, drawn evenly, and a shift that sets in after a while; and
+what becomes of it.
 
 Nothing here knows Locust, so that the numbers can be tested without it.
 """
@@ -53,11 +54,24 @@ class Inputs:
 
     def __init__(self, seed: str, user: int, shift: Shift | None = None) -> None:
         self._random = random.Random(f"{seed}/{user}" if seed else None)
+        self._fate = random.Random(f"{seed}/{user}/fate" if seed else None)
         self._shift = shift
+        self._probability = 0.0
 
     def next(self) -> dict[str, float]:
         """The next row: every feature uniform in -5..5, ``feature_1`` shifted once the shift has set in."""
         features = {name: self._random.uniform(LOWEST, HIGHEST) for name in WEIGHTS}
+        self._probability = probability_of(features)
         if self._shift is not None:
             features[SHIFTED] += self._shift.next()
         return features
+
+    def outcome(self, share: float) -> int | None:
+        """What became of the last row, for a share of rows; ``None`` if nobody gets to know.
+
+        It is 1 with the probability of the row as it was before any shift. So the model is right about steady users,
+        and not about drifting ones: it is as if ``feature_1`` were measured wrongly.
+        """
+        if self._fate.random() >= share:
+            return None
+        return int(self._fate.random() < self._probability)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar
 
@@ -65,6 +66,13 @@ def add_options(parser: LocustArgumentParser) -> None:
         help="Key of a server that asks for one; better in API_KEY",
     )
     parser.add_argument("--seed", default="", env_var="LOADTEST_SEED", help="Makes every user's inputs repeatable")
+    parser.add_argument(
+        "--outcomes",
+        type=float,
+        default=0.1,
+        env_var="LOADTEST_OUTCOMES",
+        help="Share of predictions whose outcome is told by /feedback",
+    )
     parser.add_argument("--shift-by", type=float, default=3.0, help="DriftingUser: what is added to feature_1")
     parser.add_argument("--shift-after", type=int, default=1000, help="DriftingUser: requests before the shift")
 
@@ -78,6 +86,7 @@ class LoadTest:
         self._environment = environment
         self._runner = environment.runner
         self._options = environment.parsed_options
+        self.outcomes_share: float = self._options.outcomes
         self._console = Console(stderr=True, highlight=False)
         self._start_row = 0
         self.verdict: Verdict | None = None
@@ -148,9 +157,12 @@ class LoadTest:
             say(f"  {verdict.unlogged:>9,} more that said they could not be kept (Driftline-Logged: no)")
         if verdict.cut:
             say(f"  {verdict.cut:>9,} requests cut off by the end of the run; the log may have them or not")
+        if verdict.outcomes:
+            say(f"  {verdict.outcomes:>9,} outcomes told and taken")
         if verdict.lines is not None:
             say(f"  {verdict.lines:>9,} lines of this run in {self._log_dir}")
-        for name, ids in (("lost", verdict.lost), ("repeated", verdict.repeated), ("not answered", verdict.unasked)):
+        examples = {"lost": verdict.lost, "repeated": verdict.repeated, "not answered": verdict.unasked}
+        for name, ids in {**examples, "outcome lost": verdict.forgotten}.items():
             for request_id in ids[:SHOWN_IDS]:
                 say(f"            {name}: {request_id}")
         colour = {"holds": "green", "broken": "red", "not checked": "yellow"}[verdict.outcome]
@@ -168,7 +180,7 @@ def set_up(environment: Environment, **_: object) -> None:
 
 
 class Asking(FastHttpUser):
-    """A user who asks for one prediction after the other, with a short pause, and checks each answer."""
+    """A user who asks for predictions with short pauses, checks each answer, and tells the outcomes of some."""
 
     abstract = True
     wait_time = between(0.1, 0.5)
@@ -184,7 +196,7 @@ class Asking(FastHttpUser):
 
     @task
     def predict(self) -> None:
-        """One prediction."""
+        """One prediction, and now and then what became of it."""
         if self.test.stopping:
             # Locust kills who is waiting, but one whose wait ends right now would be killed in a request.
             raise StopUser
@@ -194,11 +206,25 @@ class Asking(FastHttpUser):
             "/predict", json=features, headers={**self.headers, "X-Request-Id": run.mark()}, catch_response=True
         ) as answer:
             try:
-                run.take(checked_id(answer.status_code, answer.content, features), answer.headers)
+                request_id = checked_id(answer.status_code, answer.content, features)
             except WrongAnswerError as error:
                 run.failed += 1
                 if answer.status_code:  # without one, Locust knows better what was wrong with the connection
                     answer.failure(str(error))
+                return
+        run.take(request_id, answer.headers)
+        outcome = self.inputs.outcome(self.test.outcomes_share)
+        if outcome is not None:
+            self.tell(run, request_id, outcome)
+
+    def tell(self, run: Run, request_id: str, outcome: int) -> None:
+        """Tells an outcome."""
+        feedback = {"request_id": request_id, "outcome": outcome}
+        with self.client.post("/feedback", json=feedback, headers=self.headers, catch_response=True) as answer:
+            if answer.status_code == HTTPStatus.OK:
+                run.told.add(request_id)
+            else:
+                run.untaken += 1
 
 
 class PredictUser(Asking):

@@ -25,14 +25,15 @@ class EventLog:
         self._machine = machine
 
     def counts(self) -> Counter[str]:
-        """How often each ``request_id`` stands in the log. A last line that is still being written does not count.
+        """How often each prediction stands in the log. A last line that is still being written does not count.
 
         Raises:
             CheckError: A whole line is not JSON.
         """
         text = self._machine.run(f"cat {FOLDER}/segments/*.jsonl 2>/dev/null || true", quiet=True)
         try:
-            return Counter(json.loads(line)["request_id"] for line in text.splitlines() if line.endswith("}"))
+            events = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+            return Counter(event["request_id"] for event in events if event.get("kind") != "feedback")
         except (ValueError, KeyError) as error:
             raise CheckError(f"a line of the log is not an event: {error}") from error
 

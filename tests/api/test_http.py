@@ -83,6 +83,7 @@ def test_head_is_get_without_the_body(api: ApiProcess, path: str) -> None:
         ("DELETE", "/predict", "POST"),
         ("OPTIONS", "/predict", "POST"),
         ("BREW", "/predict", "POST"),
+        ("GET", "/feedback", "POST"),
         ("POST", "/health", "GET, HEAD"),
         ("PUT", "/metrics", "GET, HEAD"),
         ("POST", "/docs", "GET, HEAD"),

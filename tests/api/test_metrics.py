@@ -12,7 +12,7 @@ from driftline.api.config import ApiConfig
 from driftline.api.metrics import REFUSED
 from driftline.api.observe import Observed
 from driftline.api.service import Service
-from driftline.contract.problems import PREDICT_CODES
+from driftline.contract.problems import KEPT_CODES
 from driftline.scoring import load_package, seed_package
 from tests.api.api_process import EXAMPLE, ApiProcess, parse_samples, status_of
 from tests.api.conftest import StartApi
@@ -60,8 +60,8 @@ def test_the_content_type_is_the_one_prometheus_asks_for(api: ApiProcess) -> Non
 
 def test_every_reason_is_there_from_the_start(api: ApiProcess) -> None:
     samples = api.metrics()
-    assert set(REFUSED) == set(PREDICT_CODES)
-    for code in PREDICT_CODES:
+    assert set(REFUSED) == set(KEPT_CODES)
+    for code in KEPT_CODES:
         assert f'driftline_events_refused_total{{reason="{code}"}}' in samples
 
 

@@ -26,6 +26,7 @@ def line_of(number: int, seq: int | None = None) -> Line:
     features = REQUESTS.features(number)
     probability = MODEL.score_row(tuple(features.values()))
     return {
+        "kind": "prediction",
         "request_id": str(uuid.UUID(int=number + 1)),
         "features": features,
         "probability": probability,
@@ -86,6 +87,55 @@ def test_a_promise_that_was_kept_is_kept(case: Case) -> None:
     assert verdict.kept, verdict
     assert (verdict.sent, verdict.answered, verdict.lines) == (5, 5, 5)
     assert verdict.ledger["logged"] == 5
+
+
+def told_line(number: int) -> Line:
+    """What the log has of feedback that went well."""
+    told = REQUESTS.told(number)
+    assert told is not None
+    return {"kind": "feedback", **told._asdict(), "producer": PRODUCER, "seq": number}
+
+
+def with_feedback(case: Case) -> list[Line]:
+    """Eight requests that were answered, the last of them feedback; the lines that this promises."""
+    lines = case.answer(7)
+    told = told_line(case.history.next_number())
+    case.history.answered(7, told["request_id"], 0.0, told["outcome"])
+    return [*lines, told]
+
+
+def test_feedback_that_is_there_once_as_it_was_given_is_kept(case: Case) -> None:
+    verdict = case.judge([*with_feedback(case)])
+    assert verdict.kept, verdict
+    assert verdict.answered == 8
+
+
+@pytest.mark.parametrize(
+    ("last", "wrong"),
+    [
+        ([], {"lost": 1}),
+        ([{}, {"seq": 8}], {"doubled": 1}),
+        ([{"outcome": 2}], {"altered": 1}),
+        ([{"at": "1970-01-01T00:00:00.000008Z"}], {"altered": 1}),
+        ([{"request_id": str(uuid.UUID(int=8))}], {"foreign": 1, "lost": 1}),
+        ([{"kind": "rumour"}], {"foreign": 1, "lost": 1}),
+    ],
+    ids=str,
+)
+def test_feedback_is_judged_as_predictions_are(case: Case, last: list[Line], wrong: dict[str, int]) -> None:
+    *lines, told = with_feedback(case)
+    case.history.next_number()
+    verdict = case.judge([*lines, *({**told, **change} for change in last)])
+    assert found(verdict) == wrong
+    assert not verdict.kept
+
+
+def test_feedback_that_was_never_heard_of_again_may_be_there_or_not(case: Case) -> None:
+    *lines, told = with_feedback(case)
+    case.history.refused(7, 503)
+    assert case.judge([*lines]).kept
+    verdict = case.judge([told])
+    assert (verdict.kept, verdict.refused_logged) == (True, 1)
 
 
 def test_an_answer_that_is_not_in_the_log_is_lost(case: Case) -> None:

@@ -1,24 +1,52 @@
 """Requests differ from each other, and are known again by their features."""
 
 import json
+import uuid
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.chaos.requests import Requests
+from driftline.contract.feedback import read_feedback
 from driftline.scoring import load_package, seed_package
 
 SCHEMA, _ = load_package(seed_package())
 numbers = st.integers(0, 10**8)
+NOW_NS = 1_800_000_000_000_000_000
 
 
 @given(numbers, st.integers(0, 2**40))
 def test_a_request_is_known_by_what_was_sent(number: int, seed: int) -> None:
     requests = Requests(SCHEMA, seed)
-    assert requests.number(json.loads(requests.body(number))) == number
+    sent = json.loads(requests.body(number))
+    if requests.told(number) is None:
+        assert requests.number(sent) == number
+    else:
+        assert requests.told_number(uuid.UUID(sent["request_id"])) == number
+        assert requests.number(requests.features(number)) is None
 
 
-@given(numbers, st.sampled_from(SCHEMA.names), st.floats(allow_nan=False, allow_infinity=False))
+@given(numbers, st.integers(0, 2**40))
+def test_what_is_told_is_told_as_the_log_has_it(number: int, seed: int) -> None:
+    requests = Requests(SCHEMA, seed)
+    told = requests.told(number)
+    if told is not None:
+        [read] = read_feedback(requests.body(number), NOW_NS)
+        assert tuple(read) == tuple(told)
+        assert requests.told_number(uuid.UUID(int=uuid.UUID(told.request_id).int ^ 1 << 100)) is None
+
+
+def test_one_in_eight_tells_and_both_outcomes_occur() -> None:
+    told = [told for told in map(Requests(SCHEMA, 3).told, range(800)) if told is not None]
+    assert len(told) == 100
+    assert 30 < sum(each.outcome for each in told) < 70
+
+
+@given(
+    numbers.filter(lambda number: number % 8 != 7),
+    st.sampled_from(SCHEMA.names),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
 def test_with_another_value_it_is_not(number: int, name: str, value: float) -> None:
     requests = Requests(SCHEMA, 5)
     sent = requests.features(number)

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # h
 
 from driftline.contract.openapi import document, to_yaml
 from driftline.contract.package import seed_schema
-from driftline.contract.problems import PREDICT_CODES, PROBLEMS
+from driftline.contract.problems import FEEDBACK_CODES, PREDICT_CODES, PROBLEMS
 from driftline.contract.schema import Feature, ModelSchema
 
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
@@ -44,7 +44,9 @@ def test_the_document_survives_yaml() -> None:
 
 def test_it_is_openapi_3_1_with_one_operation_for_each_route() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
-    assert set(DOCUMENT["paths"]) == {"/predict", "/health", "/health/live", "/health/ready", "/metrics"}
+    assert set(DOCUMENT["paths"]) == {
+        *("/predict", "/feedback", "/health", "/health/live", "/health/ready", "/metrics")
+    }
     ids = [operation["operationId"] for operation in operations()]
     assert len(ids) == len(set(ids))
     for operation in operations():
@@ -89,11 +91,12 @@ def test_every_example_is_what_its_schema_says() -> None:
 
 
 def test_each_refusal_is_documented_under_its_status_and_no_other() -> None:
-    responses = DOCUMENT["paths"]["/predict"]["post"]["responses"]
-    for code in PREDICT_CODES:
-        content = responses[str(PROBLEMS[code].status)]["content"]["application/problem+json"]
-        assert code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
-        assert code in content["examples"]
+    for path, codes in (("/feedback", FEEDBACK_CODES), ("/predict", PREDICT_CODES)):
+        responses = DOCUMENT["paths"][path]["post"]["responses"]
+        for code in codes:
+            content = responses[str(PROBLEMS[code].status)]["content"]["application/problem+json"]
+            assert code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+            assert code in content["examples"]
     schema = responses["400"]["content"]["application/problem+json"]["schema"]
     wrong = responses["422"]["content"]["application/problem+json"]["examples"]["empty_body"]["value"]
     assert not validator(schema).is_valid(wrong)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple
 
 from driftline.contract import request_class
-from driftline.contract.diagnosis import MAX_DEPTH, read_features
+from driftline.contract.diagnosis import read_features
 from driftline.contract.package import seed_schema
+from driftline.contract.parsing import MAX_DEPTH
 from driftline.contract.problems import MAX_LISTED_ERRORS, InvalidFieldsError, problem_of
 from driftline.contract.request import RequestDecoder
 from driftline.contract.schema import Feature, ModelSchema

@@ -27,7 +27,13 @@ class Log:
         self._seq = 0
 
     def add(self, request_id: str, mark: str | None = None) -> None:
-        event = {"request_id": request_id, "producer": "p", "seq": self._seq, "client_request_id": mark}
+        self._append({"request_id": request_id, "client_request_id": mark, "kind": "prediction"})
+
+    def tell(self, request_id: str) -> None:
+        self._append({"request_id": request_id, "outcome": 1, "kind": "feedback"})
+
+    def _append(self, members: dict[str, object]) -> None:
+        event = {**members, "producer": "p", "seq": self._seq}
         self._seq += 1
         self._writer.append(json.dumps(event).encode() + b"\n", 1, {"p": self._seq})
 
@@ -63,6 +69,41 @@ def test_it_holds_when_every_answer_is_in_the_log_once(log: Log) -> None:
 
     assert (verdict.outcome, verdict.reasons) == ("holds", ())
     assert (verdict.answers, verdict.lines) == (3, 3)
+
+
+def test_an_outcome_is_no_second_line_of_its_prediction(log: Log) -> None:
+    run = Run()
+    (mark,) = answered(run, "a")
+    run.told.add("a")
+    log.tell("a")
+    log.add("a", mark)
+    log.tell("a")
+    log.tell("another's")
+
+    verdict = verdict_on(run, log.directory)
+
+    assert (verdict.outcome, verdict.reasons) == ("holds", ())
+    assert (verdict.lines, verdict.outcomes) == (1, 1)
+
+
+def test_an_outcome_that_was_taken_and_is_not_in_the_log_breaks_it(log: Log) -> None:
+    run = Run()
+    (mark,) = answered(run, "a")
+    run.told.add("a")
+    log.add("a", mark)
+
+    verdict = verdict_on(run, log.directory)
+
+    assert (verdict.outcome, verdict.forgotten) == ("broken", ("a",))
+
+
+def test_an_outcome_that_was_not_taken_breaks_it(log: Log) -> None:
+    run = Run()
+    (mark,) = answered(run, "a")
+    run.untaken = 1
+    log.add("a", mark)
+
+    assert verdict_on(run, log.directory).reasons == ("1 outcomes were not taken",)
 
 
 def test_an_answer_that_says_it_was_not_kept_may_be_in_the_log_or_not(log: Log) -> None:

@@ -55,3 +55,23 @@ def test_the_shift_counts_the_requests_of_all_users_together() -> None:
 
 def test_the_example_of_the_seed_has_the_probability_the_seed_gave_it() -> None:
     assert probability_of({"feature_1": 1.5, "feature_2": -0.7}) == pytest.approx(0.7649478037637648, abs=1e-15)
+
+
+def test_outcomes_follow_the_probability_and_no_row_depends_on_them() -> None:
+    inputs = Inputs(seed="7", user=0, shift=Shift(by=3.0, after=0))
+    expected = outcomes = 0.0
+    sent = []
+    for _ in range(4000):
+        sent.append(inputs.next())
+        before = {**sent[-1], "feature_1": sent[-1]["feature_1"] - 3.0}
+        expected += probability_of(before)
+        outcomes += inputs.outcome(share=1.0) or 0
+    assert outcomes == pytest.approx(expected, abs=150)  # five standard deviations at most
+    assert sent == rows(Inputs(seed="7", user=0, shift=Shift(by=3.0, after=0)), 4000)
+
+
+def test_a_share_of_outcomes_is_told() -> None:
+    inputs = Inputs(seed="7", user=0)
+    assert [inputs.outcome(share=0.0) for _ in range(100)] == [None] * 100
+    told = [inputs.outcome(share=0.1) is not None for _ in range(4000)]
+    assert sum(told) == pytest.approx(400, abs=100)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,11 @@ def load(served: Served, data: Path | str, results: Path, *options: str, key: st
     return Ended(done.returncode, done.stderr, json.loads((results / "run_verdict.json").read_text()))
 
 
+def logged(served: Served, start_row: int = 0) -> list[dict[str, Any]]:
+    with LogReader(served.data / "logs") as log:
+        return [json.loads(line) for line in log.lines(start_row)]
+
+
 class Mirror:
     """Copies a log as it grows, and makes one mistake on the way: it leaves a line out, or takes one twice."""
 
@@ -146,10 +152,25 @@ def test_a_server_with_https_and_keys_is_loaded_as_any_other(tmp_path: Path) -> 
 
 
 def test_every_line_of_a_run_carries_its_mark(served: Served, steady: Ended) -> None:
-    with LogReader(served.data / "logs") as log:
-        marks = Counter(str(json.loads(line)["client_request_id"]).partition("-")[0] for line in log.lines())
+    marks = Counter(
+        str(event["client_request_id"]).partition("-")[0] for event in logged(served) if event["kind"] == "prediction"
+    )
 
     assert marks[str(steady.verdict["run"])] == steady.verdict["answers"]
+
+
+def test_outcomes_are_told_of_answers_of_the_run_and_found_in_the_log(served: Served, tmp_path: Path) -> None:
+    ended = load(served, served.data, tmp_path, "--outcomes", "1")
+
+    assert (ended.exit_code, ended.verdict["untaken"], ended.verdict["forgotten"]) == (0, 0, [])
+    assert ended.verdict["outcomes"] == ended.verdict["answers"] != 0
+    told = {event["request_id"] for event in logged(served) if event["kind"] == "feedback"}
+    run = {
+        event["request_id"]
+        for event in logged(served)
+        if str(ended.verdict["run"]) in str(event.get("client_request_id"))
+    }
+    assert run <= told
 
 
 @pytest.mark.parametrize(("times_for_one", "mistake"), [(0, "lost"), (2, "repeated")])
@@ -157,7 +178,7 @@ def test_one_line_too_few_or_too_many_ends_with_one(
     served: Served, tmp_path: Path, times_for_one: int, mistake: str
 ) -> None:
     with Mirror(served.data / "logs", tmp_path / "data" / "logs", times_for_one):
-        ended = load(served, tmp_path / "data", tmp_path)
+        ended = load(served, tmp_path / "data", tmp_path, "--outcomes", "0")
 
     assert ended.exit_code == 1
     assert "BROKEN" in ended.output
@@ -181,8 +202,7 @@ def test_drifting_users_shift_what_is_logged(served: Served, tmp_path: Path) -> 
 
     load(served, served.data, tmp_path, "DriftingUser", "--seed", "7", "--shift-by", "100", "--shift-after", "10")
 
-    with LogReader(served.data / "logs") as log:
-        features = [json.loads(line)["features"] for line in log.lines(before)]
+    features = [event["features"] for event in logged(served, before) if event["kind"] == "prediction"]
     assert sum(row["feature_1"] < 50 for row in features) == 10
     assert all(-5 <= row["feature_2"] <= 5 for row in features)
 

@@ -187,14 +187,14 @@ class Admission:
         app: What answers.
         gate: Decides.
         always: Paths that are answered whatever the load.
-        counted: The path whose refusals are counted.
+        counted: The paths whose refusals are counted.
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate, always: Collection[str], counted: str) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, always: Collection[str], counted: Collection[str]) -> None:
         self._app = app
         self._gate = gate
         self._always = frozenset(always)
-        self._counted = counted
+        self._counted = frozenset(counted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Has a request answered, or refuses it."""
@@ -223,8 +223,8 @@ class Admission:
             gate.leave(ticket)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == self._counted:
+        if scope["path"] in self._counted:
             REFUSED["overloaded"].inc()
-            REQUESTS.labels(self._counted, str(_REFUSAL.status)).inc()
+            REQUESTS.labels(scope["path"], str(_REFUSAL.status)).inc()
         await send(_START if await read_rest(scope, receive) and not self._gate.parting else _LAST_START)
         await send(_BODY)

@@ -1,7 +1,7 @@
 """The application: routes that fetch what is decided elsewhere."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -17,17 +17,19 @@ from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
 from driftline.api.guard import Guard, KeyRing
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
-from driftline.api.observe import PREDICT, Observed, respond
-from driftline.api.predict import refuse
+from driftline.api.observe import FEEDBACK, PREDICT, Observed, respond
+from driftline.api.predict import Headers, refuse
 from driftline.api.rates import Rates
 from driftline.api.service import Service
 from driftline.contract.openapi import document
-from driftline.contract.problems import problem
+from driftline.contract.problems import Answer, problem
 from driftline.errors import InputError
 from driftline.scoring import load_package, seed_package
 from driftline.telemetry import metrics_payload
 
 __all__ = ["ApiConfig", "create_app"]
+
+Decide = Callable[[Headers, bytes], Awaitable[Answer]]
 
 _METHOD_NOT_ALLOWED = 405
 
@@ -63,13 +65,10 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
 
 def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[BaseRoute]:
     async def predict(request: Request) -> Response:
-        if service.predict is None:
-            return respond(refuse(InputError("not_ready", "The server is starting.")))
-        try:
-            body = await read_body(request, config.max_body_bytes, service.reading)
-        except InputError as error:
-            return respond(refuse(error))
-        return respond(await service.predict(read_headers(request), body))
+        return await _decided(service.predict, request, config.max_body_bytes, service)
+
+    async def feedback(request: Request) -> Response:
+        return await _decided(service.take_feedback, request, config.max_body_bytes, service)
 
     async def ready(_: Request) -> Response:
         return respond(readiness(service.not_ready_reason(), serves_unlogged=service.serves_unlogged))
@@ -89,6 +88,7 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
 
     routes: list[BaseRoute] = [
         Route(PREDICT, predict, methods=["POST"]),
+        Route(FEEDBACK, feedback, methods=["POST"]),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),
         Route(OPENAPI, openapi),
@@ -98,6 +98,16 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
         Route("/health/ready", ready),
     ]
     return routes if config.metrics else [*routes, Route("/metrics", metrics)]
+
+
+async def _decided(decide: Decide | None, request: Request, max_body_bytes: int, service: Service) -> Response:
+    if decide is None:
+        return respond(refuse(InputError("not_ready", "The server is starting.")))
+    try:
+        body = await read_body(request, max_body_bytes, service.reading)
+    except InputError as error:
+        return respond(refuse(error))
+    return respond(await decide(read_headers(request), body))
 
 
 async def _on_http_error(_: Request, error: Exception) -> Response:

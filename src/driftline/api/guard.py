@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from driftline.api.keys import Key, by_id, find_key, read_keys
 from driftline.api.metrics import REFUSED
-from driftline.api.observe import PREDICT, respond
+from driftline.api.observe import KEPT, respond
 from driftline.api.rates import Rates
 from driftline.contract.problems import Answer, problem
 from driftline.errors import KeysError
@@ -97,7 +97,7 @@ class Guard:
             refusal = self._refusal(scope["headers"])
             if refusal is not None:
                 code, answer = refusal
-                if scope["path"] == PREDICT:
+                if scope["path"] in KEPT:
                     REFUSED[code].inc()
                 await respond(answer)(scope, receive, send)
                 return

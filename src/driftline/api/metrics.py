@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import Counter, Histogram
 
 from driftline.contract.metrics import REFUSED as EVENTS_REFUSED
-from driftline.contract.problems import PREDICT_CODES
+from driftline.contract.problems import KEPT_CODES
 from driftline.errors import PortError
 from driftline.ports import Address
 from driftline.probes import HealthServer
@@ -22,12 +22,14 @@ DURATION: Final = Histogram(
     "From the head of a request to /predict to the end of its answer.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-ACCEPTED: Final = Counter("driftline_events_accepted_total", "Predictions answered with 200; each is in the outbox.")
+ACCEPTED: Final = Counter(
+    "driftline_events_accepted_total", "Predictions and outcomes answered with 200; each is in the outbox."
+)
 UNLOGGED_EVENTS: Final = Counter(
     "driftline_events_unlogged_total", "Predictions answered although they could not be kept.", ["reason"]
 )
 # Made at once, so that a counter that is missing means a name that is wrong and not "none yet".
-REFUSED: Final = {code: EVENTS_REFUSED.labels(code) for code in PREDICT_CODES}
+REFUSED: Final = {code: EVENTS_REFUSED.labels(code) for code in KEPT_CODES}
 UNLOGGED: Final = {code: UNLOGGED_EVENTS.labels(code) for code in ("outbox_full", "outbox_unavailable")}
 
 

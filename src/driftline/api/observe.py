@@ -16,6 +16,10 @@ from driftline.contract.problems import Answer, problem
 log = structlog.get_logger()
 
 PREDICT = "/predict"
+FEEDBACK = "/feedback"
+KEPT = frozenset({PREDICT, FEEDBACK})
+"""The paths whose answers promise that something is kept, and whose refusals are counted by reason."""
+
 CLOSE = (b"connection", b"close")
 
 
@@ -63,7 +67,7 @@ class Observed:
             await self._app(scope, receive_observed, send_observed)
         except Exception:
             log.exception("request.failed", route=route)
-            if route == PREDICT:
+            if route in KEPT:
                 REFUSED["internal_error"].inc()
             if not status:
                 answer = problem("internal_error", "The server failed to answer; its log says more.")

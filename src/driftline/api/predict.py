@@ -123,14 +123,7 @@ class Predictor:
         return answer
 
     def _score(self, headers: Headers, body: bytes) -> tuple[Struct, float]:
-        if len(body) > self._max_body_bytes:
-            raise too_large(self._max_body_bytes)
-        if not is_json(headers.get("content-type")):
-            raise InputError("unsupported_media_type", "The Content-Type must be application/json, in UTF-8.")
-        if headers.get("content-encoding") not in {None, "", "identity"}:
-            raise InputError("unsupported_media_type", "The body must not be compressed: leave Content-Encoding out.")
-        if (coding := headers.get("transfer-encoding")) is not None and coding.lower() != "chunked":
-            raise InputError("unsupported_media_type", "The body must not be compressed on its way: only chunked.")
+        check_request(headers, body, self._max_body_bytes)
         features = self._decode(body)
         probability = self._score_row(astuple(features))
         if not math.isfinite(probability):
@@ -149,8 +142,24 @@ class Predictor:
         return problem(error.code, "The prediction could not be kept, so there is none. Nothing was lost; try again.")
 
 
+def check_request(headers: Headers, body: bytes, max_body_bytes: int) -> None:
+    """Returns if a body may be read as JSON.
+
+    Raises:
+        InputError: It is too long, or its headers say that it is something else.
+    """
+    if len(body) > max_body_bytes:
+        raise too_large(max_body_bytes)
+    if not is_json(headers.get("content-type")):
+        raise InputError("unsupported_media_type", "The Content-Type must be application/json, in UTF-8.")
+    if headers.get("content-encoding") not in {None, "", "identity"}:
+        raise InputError("unsupported_media_type", "The body must not be compressed: leave Content-Encoding out.")
+    if (coding := headers.get("transfer-encoding")) is not None and coding.lower() != "chunked":
+        raise InputError("unsupported_media_type", "The body must not be compressed on its way: only chunked.")
+
+
 def refuse(error: InputError) -> Answer:
-    """Returns the answer to a request for a prediction that is refused, and counts it."""
+    """Returns the answer to a request that is refused, and counts it."""
     REFUSED[error.reason].inc()
     return problem_of(error)
 

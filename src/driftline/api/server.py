@@ -23,7 +23,7 @@ from driftline.api.handover import Handover
 from driftline.api.keys import read_keys
 from driftline.api.launcher import Launcher
 from driftline.api.metrics import ACCEPTED
-from driftline.api.observe import PREDICT
+from driftline.api.observe import KEPT
 from driftline.api.processes import Processes
 from driftline.api.rates import make_rates
 from driftline.api.service import Service, make_sender
@@ -183,7 +183,7 @@ def load_app(config: ApiConfig, tls: Tls | None, parent: int, handover: Handover
     except OSError as error:
         log.error("api.cannot_serve", error=f"its metrics cannot be kept: {error.strerror}")
         raise SystemExit(1) from None
-    return Admission(app, gate, ALWAYS, PREDICT)
+    return Admission(app, gate, ALWAYS, KEPT)
 
 
 def stop_in_steps(service: Service, gate: Gate, handover: Handover) -> None:

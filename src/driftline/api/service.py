@@ -9,6 +9,7 @@ from typing import Final, Literal
 import structlog
 
 from driftline.api.config import ApiConfig
+from driftline.api.feedback import FeedbackTaker
 from driftline.api.predict import Predictor
 from driftline.contract.schema import ModelSchema
 from driftline.errors import OutboxError
@@ -50,6 +51,7 @@ class Service:
         parting: Whether each answer is to be the last on its connection.
         reading: The timeouts of bodies that are on their way.
         predict: Decides ``/predict``; None before the start.
+        take_feedback: Decides ``/feedback``; None before the start.
     """
 
     def __init__(self, config: ApiConfig, schema: ModelSchema, model: Model) -> None:
@@ -57,6 +59,7 @@ class Service:
         self.parting = False
         self.reading: set[asyncio.Timeout] = set()
         self.predict: Predictor | None = None
+        self.take_feedback: FeedbackTaker | None = None
         self._config = config
         self._schema = schema
         self._model = model
@@ -89,6 +92,9 @@ class Service:
             durable=config.outbox_sync == "always",
             max_body_bytes=config.max_body_bytes,
             serve_unlogged=config.outbox_full_policy == "serve",
+        )
+        self.take_feedback = FeedbackTaker(
+            outbox, durable=config.outbox_sync == "always", max_body_bytes=config.max_body_bytes
         )
         self._phase = "serving"
         log.info("api.started", model=self._schema.name, model_version=self._schema.version)

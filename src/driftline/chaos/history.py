@@ -28,9 +28,9 @@ class Entry(NamedTuple):
     Attributes:
         outcome: See :class:`Outcome`.
         status: Of the response; 0 if there was none.
-        request_id: Of the answer.
+        request_id: Of the answer; of feedback the one it was given on.
         probability: Of the answer.
-        predicted_class: Of the answer.
+        predicted_class: Of the answer; of feedback its outcome.
     """
 
     outcome: Outcome

@@ -1,6 +1,7 @@
 """The judge: what was answered against what stands in the files of the log."""
 
 import hashlib
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,11 +21,19 @@ from driftline.transport.ledger import take_ledger
 _EXAMPLES: Final = 10
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, tag_field="kind", tag="prediction"):
     request_id: str
     features: dict[str, float]
     probability: float
     predicted_class: int
+    producer: str
+    seq: int
+
+
+class _ToldLine(msgspec.Struct, tag_field="kind", tag="feedback"):
+    request_id: uuid.UUID
+    outcome: int
+    at: str
     producer: str
     seq: int
 
@@ -105,7 +114,7 @@ class Judge:
         self._names = schema.names
         self._threshold = schema.threshold
         self._score = model.score_row
-        self._decode = msgspec.json.Decoder(_Line).decode
+        self._decode = msgspec.json.Decoder(_Line | _ToldLine).decode
 
     def judge(self, history: History, outbox_dir: Path, log_dir: Path) -> Verdict:
         """Returns the verdict; ``history`` must hold all requests that were ever sent."""
@@ -126,13 +135,17 @@ class Judge:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             _foreign(verdict, f"no event: {content[:120]!r}")
             return
-        number = self._requests.number(line.features)
+        told = isinstance(line, _ToldLine)
+        number = self._requests.told_number(line.request_id) if told else self._requests.number(line.features)
         if number is None or number >= history.sent:
-            _foreign(verdict, f"{line.request_id}: nobody sent such features")
+            _foreign(verdict, f"{line.request_id}: nobody {'gave such feedback' if told else 'sent such features'}")
             return
         if _repeated(line, verdict, books, history.sent):
             return
         entry = history.entry(number)
+        if told:
+            self._judge_told(line, entry, number, verdict, books)
+            return
         if entry.outcome == Outcome.ANSWERED:
             if line.request_id != entry.request_id:
                 _foreign(verdict, f"{line.request_id}: request {number} was answered as {entry.request_id}")
@@ -140,7 +153,20 @@ class Judge:
         else:
             entry = entry._replace(probability=self._score(tuple(line.features[name] for name in self._names)))
             entry = entry._replace(predicted_class=int(entry.probability >= self._threshold))
-        _compare(line, entry, number, verdict, books)
+        if not _met_again(line, entry, number, verdict, books):
+            _compare(line, entry, verdict, books)
+
+    def _judge_told(self, line: _ToldLine, entry: Entry, number: int, verdict: Verdict, books: "_Books") -> None:
+        told = self._requests.told(number)
+        if (
+            not _met_again(line, entry, number, verdict, books)
+            and told is not None
+            and (line.outcome, line.at) != told[1:]
+        ):
+            verdict.altered += 1
+            verdict.example(
+                "altered", f"feedback on {line.request_id}: {line.outcome} at {line.at} in the log, {told} given"
+            )
 
 
 def plain_lines(log_dir: Path) -> Iterator[bytes]:
@@ -151,16 +177,21 @@ def plain_lines(log_dir: Path) -> Iterator[bytes]:
                 yield line.removesuffix(b"\n")
 
 
-def _compare(line: _Line, entry: Entry, number: int, verdict: Verdict, books: _Books) -> None:
+def _met_again(line: _Line | _ToldLine, entry: Entry, number: int, verdict: Verdict, books: _Books) -> bool:
+    """Whether this request was met before."""
     if books.seen[number]:
         verdict.doubled += 1
         verdict.example("doubled", f"{line.request_id} is in the log again")
-        return
+        return True
     books.seen[number] = 1
-    if entry.outcome != Outcome.ANSWERED:
-        books.heard[line.request_id] += 1
     verdict.unknown_logged += entry.outcome in {Outcome.UNKNOWN, Outcome.GARBLED}
     verdict.refused_logged += entry.outcome == Outcome.REFUSED
+    return False
+
+
+def _compare(line: _Line, entry: Entry, verdict: Verdict, books: _Books) -> None:
+    if entry.outcome != Outcome.ANSWERED:
+        books.heard[line.request_id] += 1
     if (line.probability, line.predicted_class) != (entry.probability, entry.predicted_class):
         verdict.altered += 1
         verdict.example(
@@ -170,7 +201,7 @@ def _compare(line: _Line, entry: Entry, number: int, verdict: Verdict, books: _B
         )
 
 
-def _repeated(line: _Line, verdict: Verdict, books: _Books, sent: int) -> bool:
+def _repeated(line: _Line | _ToldLine, verdict: Verdict, books: _Books, sent: int) -> bool:
     """Whether this (producer, seq) was there before; each number below the count of requests has a byte."""
     if not 0 <= line.seq < sent:
         _foreign(verdict, f"{line.request_id}: seq {line.seq}, and only {sent} requests were sent")

@@ -14,9 +14,8 @@ _ANSWER_WITHIN_S: Final = 5.0
 _CONNECT_WITHIN_S: Final = 2.0
 _AGAIN_AFTER_S: Final = 0.05
 _OK: Final = 200
-_HEAD: Final = (
-    b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-)
+_TAKEN: Final = b'{"accepted":1}'
+_HEAD: Final = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
 class _Answer(msgspec.Struct):
@@ -26,11 +25,11 @@ class _Answer(msgspec.Struct):
 
 
 class _GarbledError(Exception):
-    """Not HTTP as we know it, or a 200 without a prediction in it."""
+    """Not HTTP as we know it, or a 200 that says something else than it should."""
 
 
 class Load:
-    """Asks for predictions until it is stopped, and notes what comes of each request.
+    """Asks for predictions and gives feedback until it is stopped, and notes what comes of each request.
 
     No request is sent twice: one whose connection dies stays unknown, and the next one is another.
 
@@ -82,7 +81,8 @@ class Load:
         while keeps_alive and not self._stopping:
             number = self._history.next_number()
             body = self._requests.body(number)
-            writer.write(_HEAD % len(body) + body)
+            path = b"/predict" if self._requests.told(number) is None else b"/feedback"
+            writer.write(_HEAD % (path, len(body)) + body)
             try:
                 async with asyncio.timeout(_ANSWER_WITHIN_S):
                     status, keeps_alive, content = await _read_response(reader)
@@ -96,6 +96,12 @@ class Load:
     def _note(self, number: int, status: int, content: bytes) -> None:
         if status != _OK:
             self._history.refused(number, status)
+            return
+        told = self._requests.told(number)
+        if told is not None:
+            if content != _TAKEN:
+                raise _GarbledError
+            self._history.answered(number, told.request_id, 0.0, told.outcome)
             return
         try:
             answer = self._decode(content)

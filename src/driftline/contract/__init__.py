@@ -2,12 +2,13 @@
 
 from pydantic import BaseModel
 
-from driftline.contract.messages import event_class, request_class, response_class
+from driftline.contract.messages import FeedbackEvent, event_class, request_class, response_class
 from driftline.contract.package import seed_schema
 from driftline.contract.schema import Feature, ModelSchema
 
 __all__ = [
     "Feature",
+    "FeedbackEvent",
     "ModelSchema",
     "PredictRequest",
     "PredictResponse",

@@ -45,6 +45,31 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     client_request_id: str | None
 
 
+class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
+    """What became of a prediction, told later; its fields are the keys of a line, in their order.
+
+    Attributes:
+        request_id: The prediction's.
+        outcome: The true class, 0 or 1.
+        at: When that became known, as :func:`timestamp` gives it. Of several outcomes for one prediction the latest
+            counts; of several that are as late, the last in the log.
+        timestamp: When it was told.
+        schema_version: Of this list of fields.
+        kind: What sort of event this is.
+        producer: The outbox that accepted it.
+        seq: Its number there, from 0. ``(producer, seq)`` is an event's identity.
+    """
+
+    request_id: str
+    outcome: int
+    at: str
+    timestamp: str
+    schema_version: int
+    kind: Literal["feedback"]
+    producer: str
+    seq: int
+
+
 class Prediction(msgspec.Struct, frozen=True, gc=False):
     """The response to a request, with the very numbers of its event."""
 

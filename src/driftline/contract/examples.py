@@ -1,11 +1,13 @@
 """Refusals for the documentation, made by refusing: what it shows is what the code answers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from driftline.contract.diagnosis import MAX_DEPTH, read_features
-from driftline.contract.problems import PREDICT_CODES, PROBLEMS, Answer, problem, problem_of
+from driftline.contract.diagnosis import read_features
+from driftline.contract.feedback import read_feedback
+from driftline.contract.parsing import MAX_DEPTH
+from driftline.contract.problems import FEEDBACK_CODES, PREDICT_CODES, PROBLEMS, Answer, problem, problem_of
 from driftline.contract.schema import ModelSchema
 from driftline.errors import InputError
 
@@ -34,23 +36,49 @@ def refused_bodies(schema: ModelSchema) -> dict[str, bytes]:
     }
 
 
+def refused_feedback() -> dict[str, bytes]:
+    """Returns the same for ``/feedback``."""
+    request_id = b'"request_id":"019ab2d1-6a3e-7c52-9f0e-2b61c1f3a9d4"'
+
+    def with_outcome(token: bytes) -> bytes:
+        return b'{%s,"outcome":%s}' % (request_id, token)
+
+    return {
+        "malformed_json": b"{",
+        "empty_body": b"",
+        "invalid_utf8": b"\xff",
+        "not_an_object": b"[]",
+        "too_deep": b"[" * (MAX_DEPTH + 1),
+        "missing_field": b'{"feedback":[%s,{%s}]}' % (with_outcome(b"1"), request_id),
+        "unknown_field": with_outcome(b'1,"label":1'),
+        "duplicate_field": with_outcome(b'1,"outcome":0'),
+        "wrong_type": with_outcome(b'"1"'),
+        "wrong_value": with_outcome(b"2"),
+        "not_finite": with_outcome(b"NaN"),
+        "number_out_of_range": with_outcome(b"1e999"),
+    }
+
+
 def refusals(schema: ModelSchema) -> dict[str, Answer]:
     """Returns an answer for each code that ``/predict`` refuses with."""
-    return dict(_refusals(schema))
+    return _refusals(PREDICT_CODES, refused_bodies(schema), lambda body: read_features(body, schema.names))
 
 
-def _refusals(schema: ModelSchema) -> Iterator[tuple[str, Answer]]:
-    bodies = refused_bodies(schema)
-    for code in PREDICT_CODES:
-        if code in bodies:
-            yield code, _refuse(bodies[code], schema)
-        else:
-            yield code, problem(code, f"{PROBLEMS[code].title}.")
+def feedback_refusals() -> dict[str, Answer]:
+    """Returns an answer for each code that ``/feedback`` refuses with."""
+    return _refusals(FEEDBACK_CODES, refused_feedback(), lambda body: read_feedback(body, 0))
 
 
-def _refuse(body: bytes, schema: ModelSchema) -> Answer:
+def _refusals(codes: Iterable[str], bodies: Mapping[str, bytes], read: Callable[[bytes], object]) -> dict[str, Answer]:
+    return {
+        code: _refuse(bodies[code], read) if code in bodies else problem(code, f"{PROBLEMS[code].title}.")
+        for code in codes
+    }
+
+
+def _refuse(body: bytes, read: Callable[[bytes], object]) -> Answer:
     try:
-        read_features(body, schema.names)
+        read(body)
     except InputError as error:
         return problem_of(error)
     raise AssertionError(f"{body!r} is accepted")

@@ -9,12 +9,21 @@ from http import HTTPStatus
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from driftline import __version__
-from driftline.contract.examples import parsed, refusals
+from driftline.contract.examples import feedback_refusals, parsed, refusals
 from driftline.contract.headers import LOGGED_HEADER
-from driftline.contract.messages import event_class, request_class, response_class
+from driftline.contract.messages import (
+    Feedback,
+    FeedbackBatch,
+    FeedbackEvent,
+    FeedbackResponse,
+    event_class,
+    request_class,
+    response_class,
+)
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import PROBLEM_TYPE, PROBLEMS, Answer, problem
 from driftline.contract.schema import ModelSchema
@@ -50,7 +59,8 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
         schema: What the model takes and gives.
         keys_needed: Whether it must be asked with a key, or is only able to ask for one.
     """
-    classes = [request_class(schema), response_class(schema), event_class(schema)]
+    classes: list[type[BaseModel]] = [request_class(schema), response_class(schema), event_class(schema)]
+    classes += [Feedback, FeedbackBatch, FeedbackResponse, FeedbackEvent]
     _, definitions = models_json_schema(
         [(each, "validation") for each in classes], ref_template="#/components/schemas/{model}"
     )
@@ -62,9 +72,10 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
             "summary": "Serves a model and keeps every prediction.",
             "description": (
                 "A 200 from `/predict` without the header `Driftline-Logged: no` means that the prediction will be in "
-                "the log, exactly once; only with `outbox_full_policy = serve` is that header ever sent. Whatever is "
-                "refused is answered with a problem document (RFC 9457) that has a stable `code`, and nothing is "
-                "logged. Every `GET` is there as `HEAD` too."
+                "the log, exactly once; only with `outbox_full_policy = serve` is that header ever sent. A 200 from "
+                "`/feedback` means the same of all outcomes in the request. Whatever is refused is answered with a "
+                "problem document (RFC 9457) that has a stable `code`, and nothing is logged. Every `GET` is there as "
+                "`HEAD` too."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -75,6 +86,7 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
         ],
         "paths": {
             "/predict": {"post": _predict(schema)},
+            "/feedback": {"post": _feedback()},
             "/health": {"get": _health("health", "Whether requests should be sent here", ready=True)},
             "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},
             "/health/ready": {"get": _health("ready", "Whether requests should be sent here", ready=True)},
@@ -116,6 +128,39 @@ def _predict(schema: ModelSchema) -> Json:
                 "content": {"application/json": {"schema": _ref("PredictResponse")}},
             },
             **{str(status): _refusal(status, answers) for status in statuses},
+        },
+    }
+
+
+def _feedback() -> Json:
+    answers = feedback_refusals()
+    one: Json = Feedback.model_json_schema()["examples"][0]
+    other = {**one, "request_id": "019ab2d1-6a3f-7000-8a4b-90f2d3c1e5b7", "outcome": 0}
+    return {
+        "operationId": "feedback",
+        "tags": ["predictions"],
+        "summary": "Tell what became of predictions",
+        "description": (
+            "One outcome, or a batch of them. Sending the same again is harmless, also after a 503. A request_id that "
+            "no prediction has is taken: that prediction may not be in the log yet. What belongs together is found "
+            "by those who read the log."
+        ),
+        "requestBody": {
+            "required": True,
+            "description": "Read as JSON in UTF-8 when there is no Content-Type, or one that is JSON.",
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [_ref("Feedback"), _ref("FeedbackBatch")]},
+                    "examples": {"one": {"value": one}, "batch": {"value": {"feedback": [one, other]}}},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "All of it is in the outbox now, and will be in the log.",
+                "content": {"application/json": {"schema": _ref("FeedbackResponse")}},
+            },
+            **{str(status): _refusal(status, answers) for status in sorted({each.status for each in answers.values()})},
         },
     }
 

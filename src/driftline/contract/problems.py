@@ -48,7 +48,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "missing_field": Problem(422, "A field is missing"),
         "unknown_field": Problem(422, "A field is not known"),
         "duplicate_field": Problem(422, "A field is given more than once"),
-        "wrong_type": Problem(422, "A field is not a number"),
+        "wrong_type": Problem(422, "A field is of the wrong type"),
+        "wrong_value": Problem(422, "A field has a value that it cannot have"),
         "not_finite": Problem(422, "A field is NaN or infinite"),
         "number_out_of_range": Problem(422, "A number does not fit a double"),
         "score_not_finite": Problem(422, "The model has no score for these features"),
@@ -56,12 +57,16 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "internal_error": Problem(500, "The server failed"),
         "not_ready": Problem(503, "The server is not ready", retry_after_s=1),
         "overloaded": Problem(503, "More requests come than can be answered", retry_after_s=1),
-        "outbox_full": Problem(503, "Predictions cannot be kept: the outbox is full", retry_after_s=5),
-        "outbox_unavailable": Problem(503, "Predictions cannot be kept: the outbox cannot be written", retry_after_s=1),
+        "outbox_full": Problem(503, "Events cannot be kept: the outbox is full", retry_after_s=5),
+        "outbox_unavailable": Problem(503, "Events cannot be kept: the outbox cannot be written", retry_after_s=1),
     }
 )
 
-PREDICT_CODES: Final = tuple(code for code in PROBLEMS if code not in {"not_found", "method_not_allowed"})
+KEPT_CODES: Final = tuple(code for code in PROBLEMS if code not in {"not_found", "method_not_allowed"})
+"""What the routes refuse with whose events are kept."""
+
+PREDICT_CODES: Final = tuple(code for code in KEPT_CODES if code != "wrong_value")
+FEEDBACK_CODES: Final = tuple(code for code in KEPT_CODES if code != "score_not_finite")
 
 
 class Answer(NamedTuple):

@@ -1,7 +1,7 @@
 """Folds lines of the log into counts: each line once, whatever is interrupted, and in whatever order they came."""
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from driftline.drift.bins import MISSING, CategoryBins, NumberBins
 from driftline.drift.layout import Layout, Values
 from driftline.drift.profile import Column, Profile
-from driftline.monitor.lines import LineReader, Read, Rows
+from driftline.monitor.lines import LineReader, Other, Read, Rows
 from driftline.monitor.store import Cell, CellKey, MonitorStore
 
 SEGMENT_GROUPS: Final = 4
@@ -40,6 +40,27 @@ class Slicing(NamedTuple):
         return times_us // self.width_us
 
 
+class Placed(NamedTuple):
+    """Predictions, and where each is counted.
+
+    Attributes:
+        rows: The predictions.
+        cells: The cell of each.
+        segments: The segment of each.
+    """
+
+    rows: Rows
+    cells: list[int]
+    segments: list[str]
+
+
+class Beside(Protocol):
+    """What is kept of the same lines, in the same transaction."""
+
+    def take(self, placed: Placed, feedback: Sequence[Other]) -> None:
+        """Takes in predictions, which are counted by now, and the feedback among them."""
+
+
 class Folder:
     """Counts what comes, and remembers in the same transaction how far it has come.
 
@@ -48,6 +69,7 @@ class Folder:
         profile: Whose bins they are by.
         slicing: What a cell is.
         segment_by: The column whose values divide the traffic, if any.
+        beside: Keeps more of it.
 
     Attributes:
         position_row: The first row that is not counted yet.
@@ -57,12 +79,20 @@ class Folder:
         ProfileError: The profile has no such column.
     """
 
-    def __init__(self, store: MonitorStore, profile: Profile, slicing: Slicing, segment_by: str | None = None) -> None:
+    def __init__(
+        self,
+        store: MonitorStore,
+        profile: Profile,
+        slicing: Slicing,
+        segment_by: str | None = None,
+        beside: Beside | None = None,
+    ) -> None:
         self._store = store
         self._slicing = slicing
         self._reader = LineReader(profile.model, profile.columns)
         self.layout = Layout(profile.columns)
         self._segments = None if segment_by is None else Segments(profile, segment_by)
+        self._beside = beside
         meta = store.meta()
         self.position_row = int(meta.get("position_row", "0"))
         self.ordinal = int(meta.get("ordinal", "0"))
@@ -80,23 +110,24 @@ class Folder:
             sqlite3.Error: The disk refuses; nothing of it has been counted.
         """
         read = self._reader.read(lines)
-        self.count(read.rows, stop_row, foreign=read.foreign, unreadable=read.unreadable)
+        self.count(read.rows, stop_row, read.feedback, foreign=read.foreign, unreadable=read.unreadable)
         return read
 
-    def count(self, rows: Rows, stop_row: int, *, foreign: int = 0, unreadable: int = 0) -> None:
+    def count(
+        self, rows: Rows, stop_row: int, feedback: Sequence[Other] = (), *, foreign: int = 0, unreadable: int = 0
+    ) -> None:
         """Counts predictions; as :meth:`fold`, for who has them already."""
-        cells = self._cells(rows)
+        placed = self._placed(rows)
+        cells = self._cells(placed)
         known = {key: self._store.cell(key) for key in cells}
         summed = {key: cell.plus(before) if (before := known[key]) else cell for key, cell in cells.items()}
         times = rows.times_us
         with self._store.transaction():
             for key, cell in summed.items():
                 self._store.put_cell(key, cell)
-            if len(times):
-                self._store.connection.execute(
-                    "INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)",
-                    (self.position_row, stop_row, int(times.min()), int(times.max())),
-                )
+            self._store.stretch_spans(rows.numbers, times)
+            if self._beside is not None:
+                self._beside.take(placed, feedback)
             self._store.put_meta(
                 {
                     "position_row": str(stop_row),
@@ -110,12 +141,15 @@ class Folder:
         self._foreign += foreign
         self._unreadable += unreadable
 
-    def _cells(self, rows: Rows) -> dict[CellKey, Cell]:
+    def _placed(self, rows: Rows) -> Placed:
+        cells = self._slicing.cells(rows.times_us, self.ordinal).tolist()
+        return Placed(rows, cells, segments_of(rows, self._segments))
+
+    def _cells(self, placed: Placed) -> dict[CellKey, Cell]:
+        rows, cells, segments = placed
         if not len(rows.times_us):
             return {}
         codes = self.layout.codes(rows.values)
-        segments = [""] * len(rows.versions) if self._segments is None else self._segments.of(rows.values)
-        cells = self._slicing.cells(rows.times_us, self.ordinal).tolist()
         members: dict[CellKey, list[int]] = {}
         for at, key in enumerate(zip(cells, rows.versions, segments, rows.producers, strict=True)):
             members.setdefault(CellKey(*key), []).append(at)
@@ -132,6 +166,13 @@ class Folder:
                 self.layout.tally(codes[:, chosen]),
             )
         return found
+
+
+def segments_of(rows: Rows, segments: "Segments | None") -> list[str]:
+    """Returns the segment of each row, which is the empty one if nothing divides the traffic."""
+    if segments is None or not len(rows.times_us):
+        return [""] * len(rows.times_us)
+    return segments.of(rows.values)
 
 
 class Segments:

@@ -18,6 +18,7 @@ from driftline.eventlog.store import FILE_NAME as RECORD
 from driftline.monitor.fold import Folder, Slicing, segments_of
 from driftline.monitor.judge import ALL, HOUR_US, Judge, Judged, Rules
 from driftline.monitor.metrics import BEHIND, FOLDED, JUDGED, forget, show, show_last
+from driftline.monitor.outcome_fold import OutcomeFold
 from driftline.monitor.provisional import FirstRows
 from driftline.monitor.rollup import CELLS_KEPT_US, QUIET_KEPT_US, prune, roll_up
 from driftline.monitor.sources import CHUNK_ROWS, profile_of_log
@@ -279,7 +280,8 @@ class Follower:
         else:
             show_last(self._store)
         self._profile = profile
-        self._folder = Folder(self._store, profile, plan.slicing, plan.segment_by)
+        outcomes = OutcomeFold(self._store, lines, profile, plan.slicing, plan.segment_by)
+        self._folder = Folder(self._store, profile, plan.slicing, plan.segment_by, outcomes)
         rules = plan.rules(segments)
         self._judge = Judge(self._store, profile, plan.slicing, rules, lambda judged: self._judged(profile, judged))
         self._log_us = self._came_us = self._rolled_hour = 0

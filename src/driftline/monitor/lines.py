@@ -26,6 +26,8 @@ class Rows(NamedTuple):
         versions: The model's version, for each.
         producers: Who answered, for each.
         values: For each column of the profile the values, shape ``(rows,)``.
+        scores: The probability that was answered, NaN where there is none.
+        classes: The class that was answered, -1 where it is neither 0 nor 1.
     """
 
     numbers: NDArray[np.int64]
@@ -33,9 +35,13 @@ class Rows(NamedTuple):
     versions: list[str]
     producers: list[str]
     values: list[Values]
+    scores: NDArray[np.float64]
+    classes: NDArray[np.int64]
 
 
-class _Other(NamedTuple):
+class Other(NamedTuple):
+    """A line that is no prediction."""
+
     row: int
     line: bytes
 
@@ -51,7 +57,7 @@ class Read(NamedTuple):
     """
 
     rows: Rows
-    feedback: list[_Other]
+    feedback: list[Other]
     foreign: int
     unreadable: int
 
@@ -92,7 +98,7 @@ class LineReader:
         """Returns what is in these lines, each given with its row."""
         numbers: list[int] = []
         kept: list[Any] = []
-        feedback: list[_Other] = []
+        feedback: list[Other] = []
         foreign = unreadable = 0
         for number, line in lines:
             try:
@@ -101,7 +107,7 @@ class LineReader:
                 unreadable += 1
                 continue
             if event.kind == "feedback":
-                feedback.append(_Other(number, line))
+                feedback.append(Other(number, line))
             elif event.kind != "prediction" or event.model != self._model or event.features is None:
                 foreign += 1
             else:
@@ -120,6 +126,8 @@ class LineReader:
             [event.model_version for event in kept],
             [event.producer for event in kept],
             self._values(kept),
+            as_numbers([event.probability for event in kept]),
+            np.array([_class(event.predicted_class) for event in kept], np.int64),
         )
         return Read(rows, feedback, foreign, unreadable)
 
@@ -168,6 +176,10 @@ def category(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def _class(value: object) -> int:
+    return int(value) if isinstance(value, bool | int | float) and value in (0, 1) else -1
 
 
 def _microseconds(timestamps: list[str]) -> NDArray[np.int64]:

@@ -31,6 +31,7 @@ CREATE TABLE cells (
     rows INTEGER NOT NULL, counts BLOB NOT NULL,
     PRIMARY KEY (cell, version, segment, producer)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX cells_by_row ON cells (stop_row);
 CREATE TABLE hours (
     hour INTEGER NOT NULL, version TEXT NOT NULL, segment TEXT NOT NULL, producer TEXT NOT NULL,
     start_us INTEGER NOT NULL, stop_us INTEGER NOT NULL, first_row INTEGER NOT NULL, stop_row INTEGER NOT NULL,
@@ -57,13 +58,28 @@ CREATE TABLE verdicts (
 CREATE TABLE spans (
     first_row INTEGER PRIMARY KEY, stop_row INTEGER NOT NULL, min_us INTEGER NOT NULL, max_us INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE outcomes (
+    request_id BLOB PRIMARY KEY, outcome INTEGER NOT NULL, at_us INTEGER NOT NULL, row INTEGER NOT NULL,
+    zero_us INTEGER, one_us INTEGER,
+    cell INTEGER, version TEXT, segment TEXT, made_us INTEGER, score REAL, predicted_class INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outcomes_without_prediction ON outcomes (request_id) WHERE cell IS NULL;
+CREATE TABLE quality (
+    cell INTEGER NOT NULL, version TEXT NOT NULL, segment TEXT NOT NULL, delay INTEGER NOT NULL, counts BLOB NOT NULL,
+    PRIMARY KEY (cell, version, segment, delay)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE scored (
+    cell INTEGER NOT NULL, version TEXT NOT NULL, segment TEXT NOT NULL, counts BLOB NOT NULL,
+    PRIMARY KEY (cell, version, segment)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE traffic (
     at_us INTEGER PRIMARY KEY, seconds REAL NOT NULL, requests INTEGER NOT NULL, refused INTEGER NOT NULL,
     failed INTEGER NOT NULL, p50_s REAL, p99_s REAL
 ) STRICT;
 {history.TABLES}{delivery.TABLES}{silences.TABLES}PRAGMA user_version = {SCHEMA_VERSION};
 """
-OF_THE_FOLD: Final = ("cells", "hours", "streams", "windows", "verdicts", "spans")
+SPAN_ROWS: Final = 4096
+OF_THE_FOLD: Final = ("cells", "hours", "streams", "windows", "verdicts", "spans", "outcomes", "quality", "scored")
 """What is made again when the reference changes, or the log is another one."""
 _CELL: Final = "start_us, stop_us, first_row, stop_row, rows, counts"
 
@@ -296,6 +312,26 @@ class MonitorStore:
         query += "" if segment is None else " AND segment = ?"
         arguments = (first, stop) if segment is None else (first, stop, segment)
         return sorted(row[0] for row in self.connection.execute(query, arguments))
+
+    def cell_of(self, row: int) -> int | None:
+        """Returns the cell that a row of the log was counted in, where cells are of rows."""
+        query = "SELECT cell FROM cells WHERE first_row <= ? AND stop_row > ? ORDER BY stop_row LIMIT 1"
+        found = self.connection.execute(query, (row, row)).fetchone()
+        return None if found is None else int(found[0])
+
+    def stretch_spans(self, rows: NDArray[np.int64], times_us: NDArray[np.int64]) -> None:
+        """Notes when the predictions in these rows of the log were made, so that they are found again by time.
+
+        Spans begin at multiples of :data:`SPAN_ROWS`, however the rows come in.
+        """
+        for first in np.unique(rows // SPAN_ROWS) * SPAN_ROWS:
+            own = (rows >= first) & (rows < first + SPAN_ROWS)
+            self.connection.execute(
+                "INSERT INTO spans VALUES (?, ?, ?, ?) ON CONFLICT (first_row) DO UPDATE SET "
+                "stop_row = max(stop_row, excluded.stop_row), min_us = min(min_us, excluded.min_us), "
+                "max_us = max(max_us, excluded.max_us)",
+                (int(first), int(rows[own].max()) + 1, int(times_us[own].min()), int(times_us[own].max())),
+            )
 
     def segments(self) -> list[str]:
         """Returns the segments that have rows, without the empty one."""

@@ -1,0 +1,248 @@
+"""What became of predictions, in the monitor's store: each outcome, and the counts by cell, version and segment."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline.monitor.store import MonitorStore, packed, unpacked
+from driftline.quality.delay import DELAYS, MATURITIES_US, Cohort
+from driftline.quality.tally import LABELLED_SIZE, SCORED_SIZE, Labelled, Scored
+
+Counts = NDArray[np.int64]
+_ASKED_AT_ONCE: Final = 500
+_COLUMNS: Final = (
+    "request_id, outcome, at_us, row, zero_us, one_us, cell, version, segment, made_us, score, predicted_class"
+)
+
+
+class Prediction(NamedTuple):
+    """What was predicted, and where it is counted."""
+
+    cell: int
+    version: str
+    segment: str
+    made_us: int
+    score: float
+    predicted_class: int
+
+
+class Outcome(NamedTuple):
+    """What is known of one request id.
+
+    It is a function of the set of what was told, whatever came first.
+
+    Attributes:
+        request_id: The prediction's, in lower case.
+        outcome: The one with the latest time; of those that are as late the last in the log.
+        at_us: That time.
+        row: The row of the log that told so.
+        zero_us: The earliest time of an outcome 0; None if there is none.
+        one_us: The same of an outcome 1. Both are there if the outcome was corrected.
+        prediction: None as long as the log has none of this id.
+    """
+
+    request_id: str
+    outcome: int
+    at_us: int
+    row: int
+    zero_us: int | None
+    one_us: int | None
+    prediction: Prediction | None = None
+
+    @property
+    def known_us(self) -> int:
+        """Since when the outcome is known: telling it again changes nothing."""
+        known_us = self.one_us if self.outcome else self.zero_us
+        assert known_us is not None
+        return known_us
+
+    @property
+    def corrected(self) -> bool:
+        """Whether another outcome was told, too."""
+        return self.zero_us is not None and self.one_us is not None
+
+
+class ScoredKey(NamedTuple):
+    """Where predictions are counted."""
+
+    cell: int
+    version: str
+    segment: str
+
+
+class QualityKey(NamedTuple):
+    """Where predictions with outcomes are counted; by how long those took, too."""
+
+    cell: int
+    version: str
+    segment: str
+    delay: int
+
+
+class Scope(NamedTuple):
+    """Which predictions to sum up: ``first <= cell < stop``, of one segment or version, or of all."""
+
+    first: int
+    stop: int
+    segment: str | None = None
+    version: str | None = None
+
+    def condition(self) -> tuple[str, list[int | str]]:
+        """Returns it as SQL, with its parameters."""
+        parts: list[tuple[str, int | str | None]] = [
+            ("cell >= ?", self.first),
+            ("cell < ?", self.stop),
+            ("segment = ?", self.segment),
+            ("version = ?", self.version),
+        ]
+        given = [(text, value) for text, value in parts if value is not None]
+        return " AND ".join(text for text, _ in given), [value for _, value in given]
+
+
+class Known(NamedTuple):
+    """How many outcomes there are.
+
+    Attributes:
+        predictions: Predictions that have one.
+        corrected: Those of them that were told two.
+        without_prediction: Ids that no prediction in the log has, or not yet.
+    """
+
+    predictions: int
+    corrected: int
+    without_prediction: int
+
+
+class Outcomes:
+    """The tables ``outcomes``, ``quality`` and ``scored`` of a store.
+
+    Args:
+        store: The store; who writes does so within a transaction of it.
+    """
+
+    def __init__(self, store: MonitorStore) -> None:
+        self._connection = store.connection
+
+    # -- one by one
+
+    def get(self, request_ids: Iterable[str]) -> dict[str, Outcome]:
+        """Returns what is known of these ids."""
+        keys = [UUID(request_id).bytes for request_id in request_ids]
+        found = {}
+        for start in range(0, len(keys), _ASKED_AT_ONCE):
+            asked = keys[start : start + _ASKED_AT_ONCE]
+            query = f"SELECT {_COLUMNS} FROM outcomes WHERE request_id IN ({', '.join('?' * len(asked))})"  # noqa: S608 - names of ours
+            for row in self._connection.execute(query, asked):
+                outcome = _outcome(row)
+                found[outcome.request_id] = outcome
+        return found
+
+    def put(self, outcomes: Iterable[Outcome]) -> None:
+        """Replaces what is known of some ids."""
+        self._connection.executemany(
+            f"INSERT OR REPLACE INTO outcomes ({_COLUMNS}) VALUES ({', '.join('?' * 12)})",  # noqa: S608 - names of ours
+            (
+                (UUID(each.request_id).bytes, *each[1:6], *(each.prediction or (None,) * len(Prediction._fields)))
+                for each in outcomes
+            ),
+        )
+
+    def without_prediction(self, first_us: int, last_us: int, after: str = "") -> list[Outcome]:
+        """Returns some of those whose ids were made in that time and have no prediction, in the order of the ids.
+
+        Args:
+            first_us: Microseconds since 1970.
+            last_us: The same.
+            after: Those behind this id; so a loop gets all of them.
+        """
+        low = max(0, first_us // 1000).to_bytes(6, "big")
+        high = (last_us // 1000 + 1).to_bytes(6, "big")
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM outcomes WHERE cell IS NULL AND request_id > ? AND request_id < ? "  # noqa: S608 - names of ours
+            "ORDER BY request_id LIMIT ?",
+            (max(low, UUID(after).bytes if after else b""), high, _ASKED_AT_ONCE),
+        )
+        return [_outcome(row) for row in rows]
+
+    def known(self) -> Known:
+        """Returns how many there are."""
+        row = self._connection.execute(
+            "SELECT count(cell), count(cell) FILTER (WHERE zero_us IS NOT NULL AND one_us IS NOT NULL), "
+            "count(*) - count(cell) FROM outcomes"
+        ).fetchone()
+        return Known(*row)
+
+    # -- counts
+
+    def add_scored(self, added: Mapping[ScoredKey, Counts]) -> None:
+        """Adds predictions to those that are counted."""
+        self._add("scored", "cell = ? AND version = ? AND segment = ?", added.items())
+
+    def add_quality(self, added: Mapping[QualityKey, Counts]) -> None:
+        """Adds predictions with outcomes; what is negative takes away what was counted before."""
+        self._add("quality", "cell = ? AND version = ? AND segment = ? AND delay = ?", added.items())
+
+    def _add(self, table: str, condition: str, added: Iterable[tuple[ScoredKey | QualityKey, Counts]]) -> None:
+        # The names are ours.
+        for key, counts in added:
+            row = self._connection.execute(f"SELECT counts FROM {table} WHERE {condition}", key).fetchone()  # noqa: S608
+            summed = counts if row is None else counts + unpacked(row[0])
+            if summed.any():
+                values = (*key, packed(summed))
+                marks = ", ".join("?" * len(values))
+                self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)  # noqa: S608
+            else:
+                self._connection.execute(f"DELETE FROM {table} WHERE {condition}", key)  # noqa: S608
+
+    def scored(self, scope: Scope) -> Scored:
+        """Returns the sum of the predictions in a scope, whether they have outcomes or not."""
+        return Scored.of(self._sum("scored", scope, SCORED_SIZE))
+
+    def labelled(self, scope: Scope, maturity_us: int | None = None) -> Labelled:
+        """Returns the sum of the predictions in a scope that have outcomes.
+
+        Args:
+            scope: Which.
+            maturity_us: Only outcomes that took at most so long, one of :data:`~driftline.quality.delay.MATURITIES_US`;
+                then the scope should hold only predictions that are at least so old.
+        """
+        delays = DELAYS if maturity_us is None else MATURITIES_US.index(maturity_us) + 1
+        return Labelled.of(self._sum("quality", scope, LABELLED_SIZE, delays))
+
+    def cohorts(self, scope: Scope, now_us: int) -> list[Cohort]:
+        """Returns the predictions of each cell, and how many of them had outcomes how soon.
+
+        Args:
+            scope: Which.
+            now_us: What their ages are counted to.
+        """
+        condition, parameters = scope.condition()
+        rows: dict[int, int] = {}
+        query = f"SELECT cell, counts FROM scored WHERE {condition}"  # noqa: S608 - names of ours
+        for cell, counts in self._connection.execute(query, parameters):
+            rows[cell] = rows.get(cell, 0) + Scored.of(unpacked(counts)).rows
+        delays = {cell: np.zeros(DELAYS, np.int64) for cell in rows}
+        query = f"SELECT cell, delay, counts FROM quality WHERE {condition}"  # noqa: S608 - names of ours
+        for cell, delay, counts in self._connection.execute(query, parameters):
+            delays[cell][delay] += Labelled.of(unpacked(counts)).rows
+        query = "SELECT cell, max(stop_us) FROM cells WHERE cell >= ? AND cell < ? GROUP BY cell"
+        youngest_us = dict(self._connection.execute(query, scope[:2]))
+        return [Cohort(now_us - youngest_us[cell], rows[cell], delays[cell]) for cell in sorted(rows)]
+
+    def _sum(self, table: str, scope: Scope, size: int, delays: int | None = None) -> Counts:
+        condition, parameters = scope.condition()
+        if delays is not None:
+            condition, parameters = f"{condition} AND delay < ?", [*parameters, delays]
+        summed = np.zeros(size, np.int64)
+        for (counts,) in self._connection.execute(f"SELECT counts FROM {table} WHERE {condition}", parameters):  # noqa: S608 - names of ours
+            summed += unpacked(counts)
+        return summed
+
+
+def _outcome(row: Sequence[Any]) -> Outcome:
+    request_id, outcome, at_us, told_row, zero_us, one_us, *made = row
+    prediction = None if made[0] is None else Prediction(*made)
+    return Outcome(str(UUID(bytes=request_id)), outcome, at_us, told_row, zero_us, one_us, prediction)

@@ -161,10 +161,10 @@ def _print(profile: "Profile", outcome: "Outcome", others: "list[Outcome]", smal
 def _smallest(settings: "Settings", profile: "Profile", outcome: "Outcome") -> "list[Smallest]":
     """What is seen within a day, of the traffic that was replayed."""
     from driftline.drift.power import smallest_changes  # noqa: PLC0415 - loads numpy
-    from driftline.monitor.fold import segments_of  # noqa: PLC0415
+    from driftline.monitor.fold import segment_names  # noqa: PLC0415
     from driftline.monitor.judge import ALL  # noqa: PLC0415
 
-    risk = plan(settings).rules(segments_of(profile, settings.segment_by)).false_alarms_a_window[ALL]
+    risk = plan(settings).rules(segment_names(profile, settings.segment_by)).false_alarms_a_window[ALL]
     days = max(outcome.days, 1e-6)
     return smallest_changes(profile.columns, outcome.rows / days, outcome.windows / days, risk)
 

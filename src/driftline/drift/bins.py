@@ -118,8 +118,9 @@ def number_bins(values: NDArray[np.float64]) -> NumberBins:
     ranks = np.unique(np.clip(np.rint(np.concatenate([evenly, tails, n + 1 - tails])).astype(int), 1, n))
     distinct, held_by = np.unique(held, return_counts=True)
     shared = distinct[(held_by > 1) & (held_by * 2 * bins >= n)]
-    lowest = np.nextafter(held[0], -np.inf)
-    below = np.nextafter(shared, -np.inf)
+    with np.errstate(over="ignore"):  # there is nothing below the lowest float
+        lowest = max(np.nextafter(held[0], -np.inf), -np.finfo(np.float64).max)
+        below = np.maximum(np.nextafter(shared, -np.inf), -np.finfo(np.float64).max)
     edges = np.unique(np.concatenate([[lowest, held[-1]], held[ranks - 1], shared, below]))
     edges = edges[np.isfinite(edges)]  # below the lowest of all floats there is none
     atoms = 1 + np.searchsorted(edges, shared, side="left")

@@ -9,8 +9,9 @@ that rows are exchangeable with the reference's, or as dependent as the referenc
 (:mod:`driftline.drift.dispersion`).
 
 As the reference stays what it is, a shift that creeps in is not learnt as the new normal; it is seen when the span that
-is long enough has gone by. Compare the scan statistics of Siegmund and Venkatraman, "Using the generalized likelihood
-ratio statistic for sequential detection of a change-point", Annals of Statistics 23 (1995).
+is long enough has gone by. A change that is over is forgotten, so that long spans which still hold it raise no alarm.
+Compare the scan statistics of Siegmund and Venkatraman, "Using the generalized likelihood ratio statistic for
+sequential detection of a change-point", Annals of Statistics 23 (1995).
 """
 
 import zlib
@@ -26,6 +27,7 @@ from driftline.drift.exam import Answer, Exam
 from driftline.drift.layout import Layout
 from driftline.drift.profile import Column
 from driftline.drift.questions import Questions
+from driftline.drift.since import is_over
 
 LEVELS: Final = 8
 BLOCKS: Final = 8
@@ -68,7 +70,7 @@ class Scan:
 
     def __init__(self, columns: Sequence[Column], false_alarms_a_window: float) -> None:
         self.layout = Layout(columns)
-        questions = Questions(columns, self.layout)
+        questions = self._questions = Questions(columns, self.layout)
         sudden, slow = risks(false_alarms_a_window, len(columns))
         self._sudden = Exam(questions, sudden)
         self._slow = Exam(questions, slow)
@@ -90,23 +92,46 @@ class Scan:
         strongest = [
             Evidence("sudden", answer, 1, held) for answer, held in zip(self._sudden.take(counts), rows, strict=True)
         ]
-        for windows, summed in self._spans(counts):
+        over = set()
+        for windows, blocks in self._spans(counts):
+            summed = np.sum(blocks, axis=0)
             rows = np.add.reduceat(summed, self.layout.starts).tolist()
             for at, answer in enumerate(self._slow.take(summed)):
-                if answer.strength > strongest[at].answer.strength:
+                if answer.strength <= strongest[at].answer.strength:
+                    continue
+                if answer.strength >= 1 and is_over(self._questions, at, answer, np.stack(blocks)):
+                    over.add(at)
+                else:
                     strongest[at] = Evidence("slow", answer, windows, rows[at])
+        for at in over:
+            if not strongest[at].alarm:
+                self._forget(at)
         return strongest
 
-    def _spans(self, counts: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
-        """Takes a window in, and returns the longer spans that are to be asked about now, with their counts."""
+    def _forget(self, column: int) -> None:
+        """Takes what came before the latest window out of the spans to come, so that what is over is not found again.
+
+        It can only make alarms fewer: the budget holds.
+        """
+        start = int(self.layout.starts[column])
+        own = slice(start, start + self._questions.columns[column].bins.count)
+        latest = self._levels[0][-1]
+        for blocks in self._levels:
+            for at, block in enumerate(blocks):
+                if block is not latest:
+                    blocks[at] = block.copy()
+                    blocks[at][own] = 0
+
+    def _spans(self, counts: NDArray[np.int64]) -> list[tuple[int, list[NDArray[np.int64]]]]:
+        """Takes a window in, and returns the longer spans that are to be asked about now, as the blocks they are of."""
         self._windows += 1
         block = counts
-        spans: list[tuple[int, NDArray[np.int64]]] = []
+        spans: list[tuple[int, list[NDArray[np.int64]]]] = []
         for level, blocks in enumerate(self._levels):
             blocks.append(block)
             held = list(blocks)
             taken = [span for span in (LONG_SPANS if level else SHORT_SPANS) if span <= len(held)]
-            spans += [(span << level, np.sum(held[-span:], axis=0)) for span in taken]
+            spans += [(span << level, held[-span:]) for span in taken]
             if self._windows % (2 << level):
                 break
             block = held[-1] + held[-2]

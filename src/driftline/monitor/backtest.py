@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from driftline.drift.layout import Values
 from driftline.drift.profile import Profile
 from driftline.eventlog.reader import LogReader
-from driftline.monitor.fold import Folder, segments_of
+from driftline.monitor.fold import Folder, segment_names
 from driftline.monitor.follow import Plan
 from driftline.monitor.judge import Judge, Judged
 from driftline.monitor.lines import Rows
@@ -119,7 +119,7 @@ class Replay:
     def judge(self, days_a_false_alarm: float) -> Outcome:
         """Returns what this budget would have brought."""
         plan = self._plan._replace(days_a_false_alarm=days_a_false_alarm)
-        segments = segments_of(self._profile, plan.segment_by)
+        segments = segment_names(self._profile, plan.segment_by)
         episodes = _Episodes(self._close_after)
         self._store.forget_judgements()
         judge = Judge(self._store, self._profile, plan.slicing, plan.rules(segments), episodes.take)

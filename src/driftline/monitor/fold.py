@@ -208,7 +208,7 @@ class Segments:
         return segments
 
 
-def segments_of(profile: Profile, segment_by: str | None) -> list[str]:
+def segment_names(profile: Profile, segment_by: str | None) -> list[str]:
     """Returns the segments that the traffic is divided into; none if it is not.
 
     Raises:

@@ -15,7 +15,7 @@ from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.errors import LogNotFoundError, ProfileError
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.store import FILE_NAME as RECORD
-from driftline.monitor.fold import Folder, Slicing, segments_of
+from driftline.monitor.fold import Folder, Slicing, segment_names
 from driftline.monitor.judge import ALL, HOUR_US, Judge, Judged, Rules
 from driftline.monitor.metrics import BEHIND, FOLDED, JUDGED, forget, show, show_last
 from driftline.monitor.outcome_fold import OutcomeFold
@@ -270,7 +270,7 @@ class Follower:
     def _begin(self, lines: LogReader, profile: Profile, *, provisional: bool) -> None:
         self._check_fit(profile)
         plan = self._plan
-        segments = segments_of(profile, plan.segment_by)
+        segments = segment_names(profile, plan.segment_by)
         signature = f"{profile.profile_id} {lines.log_id} {plan.slicing} {plan.segment_by} {plan.min_rows}"
         if self._store.meta().get("signature") != signature or self._went_back(lines):
             self._store.adopt(profile.profile_id, encode_profile(profile), provisional=provisional)

@@ -13,11 +13,12 @@ from pathlib import Path
 from random import Random
 from typing import Self
 
+import numpy as np
 import pytest
 
 from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.monitor.store import FILE_NAME, MonitorStore
-from tests.monitor.logs import PredictionLog, events, profile_of, recount, stored
+from tests.monitor.logs import PredictionLog, events, profile_of, recount
 from tests.waiting import find_free_port, wait_until
 
 WIDTH_S = 60
@@ -98,18 +99,23 @@ def position(data: Path) -> int:
     return int(row[0]) if row else 0
 
 
-def check_counted_once(data: Path, rows: int = 6000) -> None:
+def check_counted_once(data: Path) -> None:
+    """Each line is in the counts, whatever hours they were rolled up in by now, and in one window."""
+    found = recount(events(6000), profile_of_reference(data), WIDTH_S * 1_000_000)
     with MonitorStore(data / "monitor" / FILE_NAME) as store:
-        assert stored(store) == recount(events(rows), profile_of_reference(data), WIDTH_S * 1_000_000)
-        windows = store.connection.execute("SELECT first_cell, stop_cell, rows, state FROM windows ORDER BY window")
-        judged = windows.fetchall()
+        everything = (-(1 << 62), 1 << 62)
+        held = [*store.cells(*everything).values(), *store.hours(*everything).values()]
+        assert np.sum([cell.counts for cell in held], axis=0).tolist() == np.sum(list(found.values()), axis=0).tolist()
+        assert sum(cell.rows for cell in held) == 6000
+        judged = store.connection.execute(
+            "SELECT first_cell, stop_cell, rows, state FROM windows ORDER BY window"
+        ).fetchall()
         assert all(stop <= first for (_, stop, *_), (first, *_) in itertools.pairwise(judged))
-        cells = store.cells(0, 1 << 62)
-        for first, stop, held, state in judged:
+        for first, stop, rows, state in judged:
             assert state == "judged"
-            assert held == sum(cell.rows for number, cell in cells.items() if first <= number < stop)
-        names = store.connection.execute("SELECT window, count(*) FROM verdicts GROUP BY window").fetchall()
-        assert [count for _, count in names] == [4] * len(judged)
+            assert rows == sum(sum(counts) for (cell, *_), counts in found.items() if first <= cell < stop) / 4
+        verdicts = store.connection.execute("SELECT count(*) FROM verdicts GROUP BY window").fetchall()
+        assert verdicts == [(4,)] * len(judged)
 
 
 def profile_of_reference(data: Path) -> Profile:

@@ -7,21 +7,34 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Self
 
+import numpy as np
 import pytest
 
 from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.monitor.store import FILE_NAME, MonitorStore
-from tests.monitor.logs import PredictionLog, events, profile_of, recount, stored
+from tests.monitor.logs import START_US, US, Event, PredictionLog, events, profile_of, recount
 from tests.waiting import find_free_port, wait_until
 
 WIDTH_S = 60
 QUICK = "import driftline.monitor.follow as f, driftline.monitor.sources as s; f.CHUNK_ROWS = 64; f.STEP_ROWS = 256"
+
+
+@cache
+def first_s() -> int:
+    """Six hours ago, counted from where the tests' logs begin: so recent that nothing is rolled up into hours yet."""
+    return (int(time.time()) - START_US // US) // WIDTH_S * WIDTH_S - 6 * 3600
+
+
+def recent(rows: int, seed: int = 0) -> list[Event]:
+    return events(rows, first_s=first_s(), seed=seed)
 
 
 class Process:
@@ -74,11 +87,11 @@ def data(tmp_path: Path) -> Path:
     """A data folder with 6,000 predictions in its log, and a reference of other ones."""
     folder = tmp_path / "data"
     with PredictionLog(tmp_path / "other") as log:
-        log.add(events(500, seed=9))
+        log.add(recent(500, seed=9))
     folder.mkdir()
     (folder / "reference.json").write_bytes(encode_profile(profile_of(tmp_path / "other", 0, 500)))
     with PredictionLog(folder / "logs", segment_max_bytes=200_000) as log:
-        found = events(6000)
+        found = recent(6000)
         for at in range(0, 6000, 500):
             log.add(found[at : at + 500])
     return folder
@@ -98,18 +111,23 @@ def position(data: Path) -> int:
     return int(row[0]) if row else 0
 
 
-def check_counted_once(data: Path, rows: int = 6000) -> None:
+def check_counted_once(data: Path) -> None:
+    """Each line is in the counts, whatever hours they were rolled up in by now, and in one window."""
+    found = recount(events(6000), profile_of_reference(data), WIDTH_S * 1_000_000)
     with MonitorStore(data / "monitor" / FILE_NAME) as store:
-        assert stored(store) == recount(events(rows), profile_of_reference(data), WIDTH_S * 1_000_000)
-        windows = store.connection.execute("SELECT first_cell, stop_cell, rows, state FROM windows ORDER BY window")
-        judged = windows.fetchall()
+        everything = (-(1 << 62), 1 << 62)
+        held = [*store.cells(*everything).values(), *store.hours(*everything).values()]
+        assert np.sum([cell.counts for cell in held], axis=0).tolist() == np.sum(list(found.values()), axis=0).tolist()
+        assert sum(cell.rows for cell in held) == 6000
+        judged = store.connection.execute(
+            "SELECT first_cell, stop_cell, rows, state FROM windows ORDER BY window"
+        ).fetchall()
         assert all(stop <= first for (_, stop, *_), (first, *_) in itertools.pairwise(judged))
-        cells = store.cells(0, 1 << 62)
-        for first, stop, held, state in judged:
+        for first, stop, rows, state in judged:
             assert state == "judged"
-            assert held == sum(cell.rows for number, cell in cells.items() if first <= number < stop)
-        names = store.connection.execute("SELECT window, count(*) FROM verdicts GROUP BY window").fetchall()
-        assert [count for _, count in names] == [4] * len(judged)
+            assert rows == sum(sum(counts) for (cell, *_), counts in found.items() if first <= cell < stop) / 4
+        verdicts = store.connection.execute("SELECT count(*) FROM verdicts GROUP BY window").fetchall()
+        assert verdicts == [(4,)] * len(judged)
 
 
 def profile_of_reference(data: Path) -> Profile:

@@ -1,5 +1,6 @@
 """Makes references: of rows of the log, or of a table in a file."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
@@ -9,7 +10,7 @@ from driftline.contract.schema import ModelSchema
 from driftline.drift.bins import CategoryBins, NumberBins
 from driftline.drift.build import SAMPLE_ROWS, Named, ProfileBuilder, build_profile, cut
 from driftline.drift.layout import Values
-from driftline.drift.profile import Column, Origin, Profile
+from driftline.drift.profile import FEWEST_ROWS, Column, Origin, Profile
 from driftline.errors import ProfileError
 from driftline.monitor.lines import LineReader, Rows
 from driftline.monitor.table import Table
@@ -56,6 +57,8 @@ def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: 
     named = columns_of(schema)
     reader = LineReader(schema.name, [_unbinned(it) for it in named])
     rows = stop_row - first_row
+    if rows < FEWEST_ROWS:
+        raise ProfileError(f"a reference needs {FEWEST_ROWS} rows or more, and there are {max(rows, 0):,}")
     chunks = range(first_row, stop_row, CHUNK_ROWS)
     step = max(1, rows // SAMPLE_ROWS)
     sampled = [_read(reader, lines, at, stop_row) for at in chunks[::step]]
@@ -64,8 +67,7 @@ def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: 
     )
     versions: dict[str, None] = {}
     first_us = last_us = 0
-    for at in chunks:
-        read = sampled[at // CHUNK_ROWS - first_row // CHUNK_ROWS] if step == 1 else _read(reader, lines, at, stop_row)
+    for read in sampled if step == 1 else _reads(reader, lines, first_row, stop_row):
         if len(read.times_us):
             builder.add(read.values)
             versions.update(dict.fromkeys(read.versions))
@@ -113,6 +115,12 @@ def _unbinned(named: Named) -> Column:
 
 def _read(reader: LineReader, lines: Lines, first_row: int, stop_row: int) -> Rows:
     return reader.read(lines.numbered(first_row, min(first_row + CHUNK_ROWS, stop_row))).rows
+
+
+def _reads(reader: LineReader, lines: Lines, first_row: int, stop_row: int) -> Iterator[Rows]:
+    numbered = lines.numbered(first_row, stop_row)
+    while chunk := list(itertools.islice(numbered, CHUNK_ROWS)):
+        yield reader.read(chunk).rows
 
 
 def _concatenated(parts: Sequence[Values]) -> Values:

@@ -14,11 +14,13 @@ from driftline.drift.profile import Profile
 from driftline.errors import ProfileError
 from driftline.monitor.lines import as_categories
 
+_OBJECTS: Final = ", map_inference_threshold = -1"
+"""Else an object with very many keys would be a map, which has no columns."""
 _READERS: Final = {
-    ".csv": "read_csv",
-    ".parquet": "read_parquet",
-    ".jsonl": "read_json",
-    ".ndjson": "read_json",
+    ".csv": ("read_csv", ""),
+    ".parquet": ("read_parquet", ""),
+    ".jsonl": ("read_json", _OBJECTS),
+    ".ndjson": ("read_json", _OBJECTS),
 }
 
 
@@ -47,7 +49,7 @@ class Table:
         if not path.is_file():
             raise ProfileError(f"there is no file {path}")
         self._connection = duckdb.connect(config={"threads": 1, "preserve_insertion_order": True})
-        self._source = f"{reader}('{str(path).replace(chr(39), 2 * chr(39))}')"
+        self._source = f"{reader[0]}({_literal(path)}{reader[1]})"
         self.expressions: dict[str, str] = {}
         for name, kind in self._fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self._source})"):  # noqa: S608
             self.expressions[name] = _quoted(name)
@@ -146,6 +148,12 @@ class _Columns(Mapping[str, Values]):
 
     def __len__(self) -> int:
         return len(self._kinds)
+
+
+def _literal(path: Path) -> str:
+    """The name of one file in SQL: DuckDB takes ``*``, ``?`` and ``[`` for patterns, unless they stand in brackets."""
+    exact = "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+    return "'" + exact.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

@@ -7,10 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Self
@@ -20,21 +18,11 @@ import pytest
 
 from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.monitor.store import FILE_NAME, MonitorStore
-from tests.monitor.logs import START_US, US, Event, PredictionLog, events, profile_of, recount
+from tests.monitor.logs import PredictionLog, events, profile_of, recount
 from tests.waiting import find_free_port, wait_until
 
 WIDTH_S = 60
 QUICK = "import driftline.monitor.follow as f, driftline.monitor.sources as s; f.CHUNK_ROWS = 64; f.STEP_ROWS = 256"
-
-
-@cache
-def first_s() -> int:
-    """Six hours ago, counted from where the tests' logs begin: so recent that nothing is rolled up into hours yet."""
-    return (int(time.time()) - START_US // US) // WIDTH_S * WIDTH_S - 6 * 3600
-
-
-def recent(rows: int, seed: int = 0) -> list[Event]:
-    return events(rows, first_s=first_s(), seed=seed)
 
 
 class Process:
@@ -87,11 +75,11 @@ def data(tmp_path: Path) -> Path:
     """A data folder with 6,000 predictions in its log, and a reference of other ones."""
     folder = tmp_path / "data"
     with PredictionLog(tmp_path / "other") as log:
-        log.add(recent(500, seed=9))
+        log.add(events(500, seed=9))
     folder.mkdir()
     (folder / "reference.json").write_bytes(encode_profile(profile_of(tmp_path / "other", 0, 500)))
     with PredictionLog(folder / "logs", segment_max_bytes=200_000) as log:
-        found = recent(6000)
+        found = events(6000)
         for at in range(0, 6000, 500):
             log.add(found[at : at + 500])
     return folder

@@ -122,7 +122,6 @@ def number_bins(values: NDArray[np.float64]) -> NumberBins:
         lowest = max(np.nextafter(held[0], -np.inf), -np.finfo(np.float64).max)
         below = np.maximum(np.nextafter(shared, -np.inf), -np.finfo(np.float64).max)
     edges = np.unique(np.concatenate([[lowest, held[-1]], held[ranks - 1], shared, below]))
-    edges = edges[np.isfinite(edges)]  # below the lowest of all floats there is none
     atoms = 1 + np.searchsorted(edges, shared, side="left")
     return NumberBins(tuple(edges.tolist()), tuple(atoms.tolist()))
 

@@ -105,7 +105,8 @@ class Exam:
         alpha = float(self._questions.alphas[index] / sight.factors[at])
         rows, rest = float(sight.effective[at]), float(sight.masses[at]) - alpha
         if sight.z[index] > 0:
-            log_p = log_beta_binomial_tail(count, rows, alpha, rest)
+            others = float(self._questions.others[index] / sight.factors[at])
+            log_p = log_beta_binomial_tail(count, rows, alpha, others) if others else 0.0
             return at, Answer(question, label, log_p, float(self._more[index]))
         log_p = log_beta_binomial_tail(rows - count, rows, rest, alpha)
         return at, Answer(question, f"less {label}", log_p, float(self._less[index]))

@@ -100,6 +100,7 @@ class _Sight:
         self.column = questions.columns[at]
         self.shares = questions.shares[own]
         self._alphas, self._scores = questions.alphas[own], questions.scores[:, own]
+        self._others = questions.others[own]
         self._more, self._less, self._asked = questions.more[own], questions.less[own], questions.asked[:, at]
         self._luck = luck
         self._looks = [self._look(traffic.rows_a_window, traffic.sudden)]
@@ -155,7 +156,8 @@ class _Sight:
             alpha = float(self._alphas[at]) / factor
             count = float(rows * self.shares[at] + math.copysign(unlucky[at], excess[at]))
             if excess[at] > 0:
-                log_p = log_beta_binomial_tail(math.floor(count), rows, alpha, mass - alpha)
+                others = float(self._others[at]) / factor
+                log_p = log_beta_binomial_tail(math.floor(count), rows, alpha, others) if others else 0.0
             else:
                 log_p = log_beta_binomial_tail(rows - math.ceil(count), rows, mass - alpha, alpha)
             if log_p <= math.log(weights[at] * risk):

@@ -37,6 +37,8 @@ class Questions:
         alphas: Pseudo-rows of each bin, shape ``(size,)``.
         shares: The same as shares of their column, shape ``(size,)``.
         masses: Pseudo-rows of each column, shape ``(columns,)``.
+        others: Rows in all other bins of the column, shape ``(size,)``; what no row was ever in does not count here,
+            or else a bin that had every row would be said to gain.
         more: Share of the risk for "has this bin gained rows?", shape ``(size,)``.
         less: Share of the risk for "has it lost rows?", shape ``(size,)``; 0 is not asked.
         scores: Of location and of spread, shape ``(2, size)``, each of mean 0 and variance 1 over the reference.
@@ -50,6 +52,8 @@ class Questions:
         self.alphas = np.concatenate(per_column)
         self.masses = np.array([column.mass() for column in columns])
         self.shares = np.concatenate([each / mass for each, mass in zip(per_column, self.masses, strict=True)])
+        rows = np.repeat([sum(column.counts) for column in columns], [len(each) for each in per_column])
+        self.others = np.maximum(rows - self.alphas, 0)
         weights = [_bin_weights(column) for column in columns]
         self.more = np.concatenate([more for more, _ in weights])
         self.less = np.concatenate([less for _, less in weights])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 _TERMS: Final = 4096
 _NEGLIGIBLE: Final = 1e-13
+_ROUNDING: Final = 1e-9
 _NEWTON_STEPS: Final = 60
 _SETTLED: Final = 1e-10
 _SHORTEST_STEP: Final = 1e-12
@@ -24,7 +25,7 @@ _AT_THE_MEAN: Final = 1e-4
 def log_beta_binomial_tail(count: float, rows: float, alpha: float, beta: float) -> float:
     """Returns the log of the probability of this count or more.
 
-    Counts of fewer effective rows are no whole numbers; the law is then continued by its gamma functions.
+    Counts of fewer effective rows are no whole numbers; they are rounded so that what was seen is not made rarer.
 
     Args:
         count: In ``0..rows``.
@@ -32,10 +33,11 @@ def log_beta_binomial_tail(count: float, rows: float, alpha: float, beta: float)
         alpha: Pseudo-rows of the reference in the bin, ``> 0``.
         beta: Pseudo-rows in all others, ``> 0``.
     """
+    count, rows = math.floor(count + _ROUNDING), math.ceil(rows - _ROUNDING)
     if count <= 0:
         return 0.0
     lgamma = math.lgamma
-    left = max(rows - count, 0.0)
+    left = max(rows - count, 0)
     first = (
         lgamma(rows + 1) - lgamma(count + 1) - lgamma(left + 1)
         + lgamma(count + alpha) + lgamma(left + beta) - lgamma(rows + alpha + beta)
@@ -43,10 +45,10 @@ def log_beta_binomial_tail(count: float, rows: float, alpha: float, beta: float)
     )  # fmt: skip
     total, term, at = 1.0, 1.0, 0.0
     while left - at > 0:
-        steps = np.arange(at, min(at + _TERMS, math.ceil(left)))
+        steps = np.arange(at, min(at + _TERMS, left))
         k = count + steps
-        rest = np.maximum(left - steps, 0.0)
-        terms = term * np.cumprod(rest / (k + 1) * (k + alpha) / np.maximum(rest - 1 + beta, 1e-300))
+        rest = left - steps
+        terms = term * np.cumprod(rest / (k + 1) * (k + alpha) / (rest - 1 + beta))
         total += float(terms.sum())
         term = float(terms[-1])
         at = float(steps[-1]) + 1

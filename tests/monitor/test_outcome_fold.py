@@ -18,11 +18,12 @@ from driftline.monitor import finder as finder_module
 from driftline.monitor.finder import Finder, made_us
 from driftline.monitor.fold import Folder, Slicing
 from driftline.monitor.follow import Follower, Plan
+from driftline.monitor.judge import ROLLED
 from driftline.monitor.outcome_fold import UNREADABLE, OutcomeFold, merged
 from driftline.monitor.outcomes import Outcome, Outcomes, Scope
 from driftline.monitor.sources import profile_of_log
 from driftline.monitor.store import OF_THE_FOLD, MonitorStore
-from driftline.quality.delay import DAY_US, MATURITIES_US, MINUTE_US, label_delays
+from driftline.quality.delay import DAY_US, HOUR_US, MATURITIES_US, MINUTE_US, label_delays
 from driftline.quality.tally import Labelled, tally_labelled
 from tests.monitor.feedback_log import START_US, Event, drawn, feedback, prediction, request_id, write
 
@@ -250,12 +251,41 @@ def test_as_of_maturity_leaves_out_what_came_later(few: World) -> None:
     assert rows == [1, 3, 3]
     assert few.outcomes.labelled(ALL).rows == 4
     cells = few.store.cells(*ALL[:2])
-    cohorts = few.outcomes.cohorts(ALL, START_US + 2 * DAY_US)
+    cohorts = few.outcomes.cohorts(ALL, START_US + 2 * DAY_US, BY_TIME.width_us)
     assert [cohort.rows for cohort in cohorts] == [cell.rows for cell in cells.values()]
     curve = {point.age_us: point for point in label_delays(cohorts)}
     assert (curve[MINUTE_US].rows, curve[MINUTE_US].share.value) == (300, 1 / 300)
     assert curve[DAY_US].share.value == 3 / 300
     assert max(curve) == DAY_US
+
+
+def test_old_counts_become_sums_by_the_hour_and_what_comes_late_is_added(tmp_path: Path) -> None:
+    events = drawn(7, ROWS)
+    half = len(events) // 2
+    world = World(tmp_path, events[:half], Slicing(width_us=7_000_000))
+    world.fold()
+    far_us = START_US + 10 * DAY_US
+    cells = world.store.numbers(*ALL[:2])
+    hours = {-(-(cell * 7_000_000 // HOUR_US) * HOUR_US // 7_000_000) for cell in cells}
+    assert world.outcomes.roll_up(7_000_000, far_us) >= len(cells)
+    assert world.outcomes.roll_up(7_000_000, far_us) == 0
+    assert {row[0] for row in world.store.connection.execute("SELECT cell FROM scored")} == hours
+
+    world.append(*events[half:])
+    world.fold()
+    labelled, *_ = by_hand(events)
+    assert same(world.outcomes.labelled(ALL), labelled)
+    assert world.outcomes.roll_up(7_000_000, far_us) > 0
+    assert same(world.outcomes.labelled(ALL), labelled)
+    assert world.outcomes.scored(ALL).rows == ROWS
+
+    world.store.put_meta({ROLLED: str(far_us // 7_000_000)})
+    cohorts = world.outcomes.cohorts(ALL, far_us, 7_000_000)
+    assert len(cohorts) == len(hours)
+    assert sum(cohort.rows for cohort in cohorts) == ROWS
+    assert sum(cohort.labelled.sum() for cohort in cohorts) == labelled.rows
+    assert cohorts[-1].age_us == far_us - (START_US // HOUR_US + 1) * HOUR_US
+    world.store.close()
 
 
 def test_a_prediction_without_a_score_is_not_counted(few: World) -> None:

@@ -19,6 +19,7 @@ from driftline.monitor.fold import Folder, Slicing, segment_names
 from driftline.monitor.judge import ALL, HOUR_US, Judge, Judged, Rules
 from driftline.monitor.metrics import BEHIND, FOLDED, JUDGED, forget, show, show_last
 from driftline.monitor.outcome_fold import OutcomeFold
+from driftline.monitor.outcomes import Outcomes
 from driftline.monitor.provisional import FirstRows
 from driftline.monitor.rollup import CELLS_KEPT_US, QUIET_KEPT_US, prune, roll_up
 from driftline.monitor.sources import CHUNK_ROWS, profile_of_log
@@ -200,6 +201,7 @@ class Follower:
             return
         if width_us < HOUR_US:
             roll_up(self._store, width_us, hour * HOUR_US, judge.next_cells)
+            Outcomes(self._store).roll_up(width_us, hour * HOUR_US)
         prune(self._store, now_us - QUIET_KEPT_US)
         self._rolled_hour = hour
 

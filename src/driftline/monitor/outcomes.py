@@ -7,8 +7,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.monitor.judge import ROLLED
 from driftline.monitor.store import MonitorStore, packed, unpacked
-from driftline.quality.delay import DELAYS, MATURITIES_US, Cohort
+from driftline.quality.delay import DELAYS, HOUR_US, MATURITIES_US, Cohort
 from driftline.quality.tally import LABELLED_SIZE, SCORED_SIZE, Labelled, Scored
 
 Counts = NDArray[np.int64]
@@ -124,6 +125,7 @@ class Outcomes:
     """
 
     def __init__(self, store: MonitorStore) -> None:
+        self._store = store
         self._connection = store.connection
 
     # -- one by one
@@ -212,12 +214,50 @@ class Outcomes:
         delays = DELAYS if maturity_us is None else MATURITIES_US.index(maturity_us) + 1
         return Labelled.of(self._sum("quality", scope, LABELLED_SIZE, delays))
 
-    def cohorts(self, scope: Scope, now_us: int) -> list[Cohort]:
+    def roll_up(self, width_us: int, before_us: int) -> int:
+        """Makes the counts of cells that begin before a time sums by the hour, and returns how many cells they were.
+
+        A sum stands under the first cell of its hour, so a scope of whole hours is what it was. What comes late for an
+        hour is counted under its own cell, until this is called again. An hour is a transaction.
+
+        Args:
+            width_us: Length of a cell, shorter than an hour.
+            before_us: A whole number of hours.
+        """
+        rolled = 0
+        for table in ("scored", "quality"):
+            query = f"SELECT DISTINCT cell FROM {table} WHERE cell < ?"  # noqa: S608 - names of ours
+            hours: dict[int, list[int]] = {}
+            for (cell,) in self._connection.execute(query, (-(-before_us // width_us),)):
+                hours.setdefault(cell * width_us // HOUR_US, []).append(cell)
+            for hour, cells in hours.items():
+                first = -(-hour * HOUR_US // width_us)
+                if cells != [first]:
+                    self._roll_up_hour(table, first, cells)
+                    rolled += len(cells)
+        return rolled
+
+    def _roll_up_hour(self, table: str, first: int, cells: list[int]) -> None:
+        condition = "cell >= ? AND cell <= ?"
+        span = (min(cells), max(cells))
+        sums: dict[tuple[int | str, ...], Counts] = {}
+        with self._store.transaction():
+            for _, *key, counts in self._connection.execute(f"SELECT * FROM {table} WHERE {condition}", span):  # noqa: S608
+                whole = (first, *key)
+                sums[whole] = sums[whole] + unpacked(counts) if whole in sums else unpacked(counts)
+            self._connection.execute(f"DELETE FROM {table} WHERE {condition}", span)  # noqa: S608
+            for whole, counts in sums.items():
+                if counts.any():
+                    marks = ", ".join("?" * (len(whole) + 1))
+                    self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", (*whole, packed(counts)))  # noqa: S608
+
+    def cohorts(self, scope: Scope, now_us: int, width_us: int) -> list[Cohort]:
         """Returns the predictions of each cell, and how many of them had outcomes how soon.
 
         Args:
             scope: Which.
             now_us: What their ages are counted to.
+            width_us: Length of a cell; 0 where cells are of rows.
         """
         condition, parameters = scope.condition()
         rows: dict[int, int] = {}
@@ -228,9 +268,18 @@ class Outcomes:
         query = f"SELECT cell, delay, counts FROM quality WHERE {condition}"  # noqa: S608 - names of ours
         for cell, delay, counts in self._connection.execute(query, parameters):
             delays[cell][delay] += Labelled.of(unpacked(counts)).rows
-        query = "SELECT cell, max(stop_us) FROM cells WHERE cell >= ? AND cell < ? GROUP BY cell"
-        youngest_us = dict(self._connection.execute(query, scope[:2]))
+        youngest_us = self._youngest_us(scope, sorted(rows), width_us)
         return [Cohort(now_us - youngest_us[cell], rows[cell], delays[cell]) for cell in sorted(rows)]
+
+    def _youngest_us(self, scope: Scope, cells: Iterable[int], width_us: int) -> dict[int, int]:
+        if not width_us:
+            query = "SELECT cell, max(stop_us) FROM cells WHERE cell >= ? AND cell < ? GROUP BY cell"
+            return dict(self._connection.execute(query, scope[:2]))
+        rolled = int(self._store.meta().get(ROLLED, -(1 << 62)))
+        return {
+            cell: (cell * width_us // HOUR_US + 1) * HOUR_US if cell < rolled else (cell + 1) * width_us
+            for cell in cells
+        }
 
     def _sum(self, table: str, scope: Scope, size: int, delays: int | None = None) -> Counts:
         condition, parameters = scope.condition()

@@ -42,7 +42,7 @@ load: $(STAMP) ## Twenty seconds of load on the Driftline that `make up` started
 report: $(STAMP) ## The drift report of what is in the log, in a browser
 	@$(VENV)/bin/driftline report --open $(ARGS)
 
-bench-drift: $(BENCH)/.installed ## Drift detectors against each other, into docs/benchmarks-drift.md; 15 minutes, ARGS=--short 2
+bench-drift: $(BENCH)/.installed ## Drift detectors against each other, into docs/benchmarks-drift.md; ten minutes, ARGS=--short two
 	@PYTHONPATH=src:benchmarks OMP_NUM_THREADS=1 $(BENCH)/bin/python -m bench_drift $(ARGS)
 
 # River is installed; of NannyML only the files are wanted, so nothing that it depends on.

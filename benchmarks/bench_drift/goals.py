@@ -93,7 +93,8 @@ def per_1000(rate: float) -> str:
 
 def miss(case: Case) -> str:
     """A missed case in words."""
-    return f"{case.size}, {case.name}: {rows(case.ours)}, ADWIN {rows(case.adwin)}"
+    sooner = ", within the first window" if case.adwin < case.size.window_rows else ""
+    return f"{case.size}, {case.name}: {rows(case.ours)}, ADWIN {rows(case.adwin)}{sooner}"
 
 
 def rows(median: float) -> str:

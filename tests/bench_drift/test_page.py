@@ -94,6 +94,15 @@ def test_a_delay_is_shown_in_rows_and_windows_with_what_was_missed() -> None:
     assert page.delay(Delays([200], missed=3), Size(1000, 200)) == "never, 75% missed"
 
 
+def test_a_miss_that_no_window_could_have_helped_is_told_apart() -> None:
+    found = results()
+    found["changes"][str(SIZE)][OTHERS[0]][ADWIN]["rows"] = [999]
+
+    assert [goal.misses for goal in goals(found)][3] == (
+        f"{SIZE}, {OTHERS[0]}: 1,000 rows, ADWIN 999 rows, within the first window",
+    )
+
+
 def test_the_page_says_what_is_missed_and_what_it_was_measured_on() -> None:
     found = results()
     assert "missed at" not in page.as_markdown(found)

@@ -1,11 +1,12 @@
 """What is asked of each column's counts, and how the risk of a false alarm is shared out among the questions.
 
-A number is asked whether it has moved (Wilcoxon's rank scores), spread or drawn together (Mood's), whether one value or
-one bin has gained or a value that many rows share has lost rows, and whether more are missing or out of range than
+A number is asked whether it has moved (van der Waerden's scores), spread or drawn together (Klotz's), whether one value
+or one bin has gained or a value that many rows share has lost rows, and whether more are missing or out of range than
 before; a category, which of its values has gained or lost, and whether there are new ones.
 """
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Final, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ SPREAD: Final = 0.2
 BINS: Final = 0.2
 OUTER: Final = 0.05
 """For each of missing, below and above; together the shares are 1."""
+_NORMAL: Final = NormalDist()
 FEWEST_FOR_SCORES: Final = 8
 """Bins that a number must have before its ranks say more than the bins themselves."""
 
@@ -78,18 +80,24 @@ class Questions:
 def rank_scores(alphas: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the scores of location and spread of each bin of one column, shape ``(2, bins)``; 0 for missing.
 
-    Both are polynomials of the mid-rank, standardised over the reference.
+    They are the normal quantile of the rank and its square, averaged over the bin and standardised over the reference:
+    van der Waerden's scores, which no law of the values makes less efficient than the mean (Chernoff and Savage,
+    "Asymptotic normality and efficiency of certain nonparametric test statistics", Annals of Mathematical Statistics
+    29, 1958), and Klotz's, as efficient as the variance on normal values ("Nonparametric tests for scale", 33, 1962).
     """
     held = alphas.copy()
     held[MISSING] = 0
-    total = max(held.sum(), 1e-300)
-    ranks = (np.cumsum(held) - held / 2) / total - 0.5
-    weights = held / total
-    scores = np.stack([ranks, ranks**2])
+    weights = held / max(held.sum(), 1e-300)
+    inner = np.cumsum(weights)[:-1]
+    quantiles = np.array([_NORMAL.inv_cdf(rank) if 0 < rank < 1 else 0.0 for rank in inner.tolist()])
+    heights = np.where((inner > 0) & (inner < 1), np.exp(-(quantiles**2) / 2) / np.sqrt(2 * np.pi), 0)
+    # The integrals of z and of z squared less 1 over the normal density are -density and -z times density.
+    falls = np.stack([-np.diff(edges, prepend=0, append=0) for edges in (heights, quantiles * heights)])
+    scores = falls / np.where(weights > 0, weights, 1)
     scores -= (scores @ weights)[:, None]
     deviations = np.sqrt(scores**2 @ weights)
     scores /= np.where(deviations > 0, deviations, 1)[:, None]
-    scores[:, MISSING] = 0
+    scores[:, weights == 0] = 0
     return scores
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from driftline.drift.profile import Dispersion
 
-FIRST_BLOCK_ROWS: Final = 50
+FIRST_BLOCK_ROWS: Final = 10
 FEWEST_BLOCKS: Final = 8
 MOST_BLOCKS: Final = 4096
 ALARMING: Final = 1e-4

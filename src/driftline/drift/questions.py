@@ -18,9 +18,9 @@ from driftline.drift.profile import Column
 
 Question = Literal["location", "spread", "bin", "missing", "below", "above", "unseen"]
 
-LOCATION: Final = 0.45
-SPREAD: Final = 0.2
-BINS: Final = 0.2
+LOCATION: Final = 0.6
+SPREAD: Final = 0.15
+BINS: Final = 0.1
 OUTER: Final = 0.05
 """For each of missing, below and above; together the shares are 1."""
 _NORMAL: Final = NormalDist()

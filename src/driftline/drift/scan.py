@@ -33,7 +33,7 @@ LEVELS: Final = 8
 BLOCKS: Final = 8
 SHORT_SPANS: Final = (2, 3, 4, 6, 8)
 LONG_SPANS: Final = (6, 8)
-SUDDEN_SHARE: Final = 0.5
+SUDDEN_SHARE: Final = 0.25
 SLOW_TESTS_A_WINDOW: Final = len(SHORT_SPANS) + sum(len(LONG_SPANS) / 2**level for level in range(1, LEVELS))
 
 Detector = Literal["sudden", "slow"]

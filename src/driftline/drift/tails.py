@@ -48,8 +48,9 @@ def log_beta_binomial_tail(count: float, rows: float, alpha: float, beta: float)
         steps = np.arange(at, min(at + _TERMS, left))
         k = count + steps
         rest = left - steps
-        terms = term * np.cumprod(rest / (k + 1) * (k + alpha) / (rest - 1 + beta))
-        total += float(terms.sum())
+        with np.errstate(over="ignore"):  # of a count far below what is expected the tail is all there is
+            terms = term * np.cumprod(rest / (k + 1) * (k + alpha) / (rest - 1 + beta))
+            total += float(terms.sum())
         term = float(terms[-1])
         at = float(steps[-1]) + 1
         if term <= _NEGLIGIBLE * total:

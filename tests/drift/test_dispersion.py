@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from driftline.drift.build import Named, build_profile
-from driftline.drift.dispersion import MOST_BLOCKS, BlockSums
+from driftline.drift.dispersion import FIRST_BLOCK_ROWS, MOST_BLOCKS, BlockSums
 from driftline.drift.profile import Column, Origin
 from tests.drift.series import autoregressive
 
@@ -31,7 +31,7 @@ def test_an_autoregressive_column_counts_as_fewer_rows(phi: float) -> None:
 
 def test_a_cycle_is_large_at_half_of_its_period_and_nothing_at_whole_ones() -> None:
     draw = np.random.default_rng(2)
-    period = 1_600
+    period = 1_280  # ten rows, doubled again and again
     values = draw.normal(size=128_000) + np.sin(np.arange(128_000) * 2 * np.pi / period)
     factors = {it.rows: it.factor for it in profiled(values).dispersion}
     assert factors[period // 2] > 50
@@ -48,6 +48,6 @@ def test_blocks_are_joined_in_pairs_and_lose_nothing() -> None:
         in_parts.add(rows[begin : begin + 777])
 
     for sums in (at_once, in_parts):
-        whole = len(sums.blocks()) * sums.rows // 50
+        whole = len(sums.blocks()) * sums.rows // FIRST_BLOCK_ROWS
         assert len(sums.blocks()) < MOST_BLOCKS
         assert sums.blocks().sum(axis=0) == pytest.approx(rows[:whole].sum(axis=0), abs=1e-9)

@@ -95,12 +95,14 @@ def _judged(standing: Standing, windows: Sequence[WindowRow], cards: Sequence[Ca
         columns = "column has" if len(drifted) == 1 else "columns have"
         return Status("bad", f"{len(drifted)} of {len(cards)} {columns} drifted.", named)
     detail = ""
-    if standing.waiting_rows and standing.min_rows:
+    if 0 < standing.waiting_rows < standing.min_rows:
         detail = f"The next window has {_waiting(standing)}."
     return Status("good", "No drift in the last window.", detail)
 
 
 def _waits(standing: Standing) -> Status:
+    if standing.waiting_rows >= standing.min_rows:
+        return Status("waiting", "The first window is not over yet.", f"It has {_waiting(standing)}.")
     return Status("waiting", f"Waiting for rows: {_waiting(standing)}.", "Nothing has been judged yet.")
 
 
@@ -123,7 +125,12 @@ def _no_reference(standing: Standing) -> Status:
 
 
 def _waiting(standing: Standing) -> str:
-    return f"{words.count(standing.waiting_rows)} of {words.count(standing.min_rows)} rows"
+    rows = words.count(standing.waiting_rows)
+    return (
+        f"{rows} of {words.count(standing.min_rows)} rows"
+        if standing.waiting_rows < standing.min_rows
+        else f"{rows} rows"
+    )
 
 
 def caveats(standing: Standing) -> list[Status]:

@@ -12,7 +12,7 @@
 
   function markup(part) {
     // A chart's canvas and legend are ours; what was served of it is its JSON.
-    return part.matches("[data-chart]") ? part.querySelector("script").textContent : part.innerHTML;
+    return part.matches("[data-chart]") ? part.querySelector("script").textContent : part.outerHTML;
   }
 
   function say(state, text) {
@@ -35,6 +35,7 @@
     const key = focused && (focused.hasAttribute("href") ? `[href="${CSS.escape(focused.getAttribute("href"))}"]` : focused.id && `#${CSS.escape(focused.id)}`);
     const open = [...part.querySelectorAll("details[open]")].map((one) => one.id);
     const places = [...part.querySelectorAll(".scroll")].map((one) => one.scrollTop);
+    part.className = fresh.className;
     part.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     part.querySelectorAll(".scroll").forEach((one, at) => { one.scrollTop = places[at] ?? 0; });

@@ -71,7 +71,7 @@ class World:
         self.schema = ModelSchema("churn", "7", "binary", 0.5, tuple(Feature(name, "float", 1.0) for name in names))
         self.writer = LogWriter(data / "logs")
         assert self.writer.try_open()
-        self.request_ids: list[str] = []
+        self.made: list[tuple[str, int, float]] = []
         self._seq = 0
         self._draw = random.Random(5)
         (data / "monitor").mkdir()
@@ -106,6 +106,11 @@ class World:
             clock_us=lambda: self.now_us,
         )
 
+    @property
+    def request_ids(self) -> list[str]:
+        """Of all predictions, in the order of the log."""
+        return [request_id for request_id, *_ in self.made]
+
     def close(self) -> None:
         self.follower.close()
         self.store.close()
@@ -120,6 +125,25 @@ class World:
                 for at in range(rows)
             ]
             self.writer.append(b"".join(line + b"\n" for line in lines), rows, {PRODUCER: self._seq})
+
+    def tell(self, share: float, after_us: int) -> None:
+        """Tells what became of a share of the predictions, each so long after it was made."""
+        chosen = [it for it in self.made if self._draw.random() < share]
+        lines = []
+        for request_id, made_us, probability in chosen:
+            event = {
+                "request_id": request_id,
+                "outcome": int(self._draw.random() < probability),
+                "at": timestamp((made_us + after_us) * 1000),
+                "timestamp": timestamp((made_us + after_us) * 1000),
+                "schema_version": 1,
+                "kind": "feedback",
+                "producer": PRODUCER,
+                "seq": self._seq,
+            }
+            self._seq += 1
+            lines.append(with_checksum(msgspec.json.encode(event)))
+        self.writer.append(b"".join(line + b"\n" for line in lines), len(lines), {PRODUCER: self._seq})
 
     def watch(self) -> None:
         """Lets the monitor read all there is."""
@@ -143,8 +167,8 @@ class World:
         tail = self._draw.getrandbits(74)
         number = (us // 1000) << 80 | 0x7 << 76 | (tail >> 62) << 64 | 0b10 << 62 | tail & ((1 << 62) - 1)
         request_id = str(uuid.UUID(int=number))
-        self.request_ids.append(request_id)
         probability = min(max(0.2 + features.get("age", 0.0) / 200 + features.get("income", 0.0) / 4e5, 0.0), 1.0)
+        self.made.append((request_id, us, probability))
         event: dict[str, Any] = {
             "request_id": request_id,
             "features": dict(features),

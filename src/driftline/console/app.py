@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from driftline.api.guard import KeyRing
-from driftline.console import column
+from driftline.console import column, quality
 from driftline.console.alerts import alert_page, alerts_page
 from driftline.console.books import Books
 from driftline.console.config import ConsoleConfig
@@ -117,8 +117,16 @@ class Console:
             lambda found: {"asked": asked, "found": find_prediction(found, log_dir, asked) if asked else None},
         )
 
-    async def _quality(self, _: Request) -> Response:
-        return await self._page("quality.html", lambda _: {})
+    async def _quality(self, request: Request) -> Response:
+        query = request.query_params
+        maturity_us = whole(query.get("maturity"))
+        asked = quality.Asked(
+            choice(request, "together", quality.TOGETHER),
+            query.get("segment") or None,
+            query.get("version") or None,
+            maturity_us if maturity_us in quality.MATURITIES else None,
+        )
+        return await self._page("quality.html", lambda found: quality.quality_page(found, asked, _now_us()))
 
     async def _alerts(self, _: Request) -> Response:
         now_us = _now_us()

@@ -15,6 +15,7 @@ from driftline.drift.profile import Column
 from driftline.errors import LogError
 from driftline.eventlog.reader import LogReader
 from driftline.monitor.lines import as_categories, as_numbers
+from driftline.monitor.outcomes import Outcome, Outcomes
 
 SLACK_US: Final = 2_000_000
 MOST_ROWS: Final = 400_000
@@ -39,12 +40,14 @@ class Found(NamedTuple):
         row: Of the log.
         event: All of its fields.
         places: The values that the monitor watches, and where they stand in the reference.
+        outcome: What became of it, if that was told.
     """
 
     trouble: str
     row: int = 0
     event: dict[str, Any] | None = None
     places: tuple[Place, ...] = ()
+    outcome: Outcome | None = None
 
 
 def find_prediction(reading: Reading, log_dir: Path, request_id: str) -> Found:
@@ -66,7 +69,8 @@ def find_prediction(reading: Reading, log_dir: Path, request_id: str) -> Found:
             for first, stop in spans:
                 for row, line in lines.numbered(first, min(stop, first + left)):
                     if needle in line and (event := _event(line, wanted)) is not None:
-                        return Found("", row, event, tuple(_places(standing, event)))
+                        outcome = Outcomes(reading).get([wanted]).get(wanted)
+                        return Found("", row, event, tuple(_places(standing, event)), outcome)
                 left -= stop - first
                 if left <= 0:
                     break

@@ -1,13 +1,14 @@
 """What became of predictions, in the monitor's store: each outcome, and the counts by cell, version and segment."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.monitor.store import MonitorStore, packed, unpacked
+from driftline.monitor.store import packed, unpacked
 from driftline.quality.delay import DELAYS, MATURITIES_US, Cohort
 from driftline.quality.tally import LABELLED_SIZE, SCORED_SIZE, Labelled, Scored
 
@@ -116,6 +117,14 @@ class Known(NamedTuple):
     without_prediction: int
 
 
+class Connected(Protocol):
+    """What has a monitor's file open; :class:`~driftline.monitor.store.MonitorStore` is one."""
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection to it."""
+
+
 class Outcomes:
     """The tables ``outcomes``, ``quality`` and ``scored`` of a store.
 
@@ -123,7 +132,7 @@ class Outcomes:
         store: The store; who writes does so within a transaction of it.
     """
 
-    def __init__(self, store: MonitorStore) -> None:
+    def __init__(self, store: Connected) -> None:
         self._connection = store.connection
 
     # -- one by one

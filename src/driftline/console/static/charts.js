@@ -1,7 +1,7 @@
 // Draws what stands beside each chart as JSON; uPlot does the drawing. See figures.py for the form.
 (() => {
   "use strict";
-  const ROLES = { current: "--accent", reference: "--reference", second: "--second", bad: "--bad" };
+  const ROLES = { current: "--accent", reference: "--reference", second: "--second", bad: "--bad", line: "--reference" };
   const drawn = new Map();
 
   const probe = document.createElement("span");
@@ -68,7 +68,8 @@
       if (at != null) {
         const bar = chart.kind === "histogram";
         const last = Math.min(at, chart.x.length - 2);
-        parts.push(bar ? `${number(chart.x[last])} to ${number(chart.x[last + 1])}` : clock(chart.x[at]));
+        if (bar) parts.push(`${number(chart.x[last])} to ${number(chart.x[last + 1])}`);
+        else parts.push(chart.kind === "time" ? clock(chart.x[at]) : `score ${number(chart.x[at])}`);
       }
       place.replaceChildren(
         ...parts.map((text) => Object.assign(document.createElement("span"), { textContent: text })),
@@ -119,7 +120,8 @@
           fill: line.role === "reference" ? faded(ROLES.reference, 30) : chart.kind === "histogram" ? faded(ROLES.current, 10) : undefined,
           paths: steps,
           spanGaps: false,
-          points: { show: chart.kind === "time" && chart.x.length < 60, size: 4, fill: colour(ROLES[line.role]) },
+          dash: line.role === "line" ? [4, 4] : undefined,
+          points: { show: chart.kind !== "histogram" && line.role !== "line" && chart.x.length < 60, size: 4, fill: colour(ROLES[line.role]) },
         })),
       ],
       hooks: { draw: [limit(chart), marks(chart)], setCursor: [update], ready: [update] },

@@ -99,7 +99,7 @@ def _lines(found: Quality, expected: Estimate) -> list[Line]:
         Line("AUC", "a positive has the higher score", auc, expected.ranking and expected.ranking.auc, share=False),
         Line("Precision", "of those called 1, were 1", found.precision, expected.precision, share=True),
         Line("Recall", "of those that were 1, called 1", found.recall, expected.recall, share=True),
-        Line("Outcomes 1", "share of all", found.positives, expected.positives, share=True),
+        Line("Positives", "share of outcomes that are 1", found.positives, expected.positives, share=True),
         Line("Log loss", "nats; lower is better", found.log_loss, None, share=False),
         Line("Brier score", "0 to 1; lower is better", found.brier, expected.brier, share=False),
         Line("Calibration error", "score less share, mean", calibration and calibration.error, None, share=False),

@@ -149,6 +149,7 @@ class World:
         """Lets the monitor read all there is."""
         while self.follower.step():
             pass
+        self.follower.step()  # with nothing more to read it is the clock that says which windows are over
 
     def traffic(self, minutes: int) -> None:
         """Writes down traffic as the monitor samples it, every five seconds up to now."""

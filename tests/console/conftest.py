@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from driftline.api.tls import Tls
 from driftline.console.config import ConsoleConfig
 from driftline.console.server import serving_console
 from tests.browser import chromium
@@ -31,14 +32,14 @@ def config_of(data: Path, **changes: Any) -> ConsoleConfig:
 
 
 @contextmanager
-def served(config: ConsoleConfig) -> Iterator[str]:
+def served(config: ConsoleConfig, tls: Tls | None = None) -> Iterator[str]:
     """The address of a console that runs in a loop of its own, as it does in the monitor's process."""
     ports: list[int] = []
     up, loop = threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with serving_console(config, "127.0.0.1", 0) as port:
+        async with serving_console(config, "127.0.0.1", 0, tls) as port:
             ports.append(port)
             up.set()
             await stop.wait()
@@ -47,7 +48,7 @@ def served(config: ConsoleConfig) -> Iterator[str]:
     thread.start()
     assert up.wait(10)
     try:
-        yield f"http://127.0.0.1:{ports[0]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{ports[0]}"
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(15)

@@ -1,6 +1,7 @@
 """Who is let in, and what a browser may do with what it gets."""
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,9 @@ from playwright.sync_api import expect
 
 from driftline.api.guard import KeyRing
 from driftline.api.keys import add_key, revoke_key
+from driftline.api.tls import Tls
 from driftline.console.sessions import COOKIE, SESSION_S, Sessions
+from tests.certificates import make_pair
 from tests.console.conftest import OpenPage, config_of, served
 from tests.console.world import World
 from tests.waiting import wait_until
@@ -141,3 +144,23 @@ def test_every_answer_has_safe_headers(console: str) -> None:
 
 def test_a_form_that_is_too_long_is_refused(console: str) -> None:
     assert httpx.post(f"{console}/login", data={"key": "x" * 10_000}).status_code == 413
+
+
+def test_it_is_served_by_https_with_the_api_s_certificate(world: World, tmp_path: Path) -> None:
+    pair = make_pair(tmp_path / "tls")
+    trust = ssl.create_default_context(cafile=str(pair.certificate))
+    with served(config_of(world.data), Tls(*pair)) as address:
+        assert httpx.get(f"{address}/quality", verify=trust).status_code == 200
+
+
+def test_a_page_that_fails_says_so_and_keeps_its_headers(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.predict(1, 300)
+    world.watch()
+    with world.store.transaction():
+        world.store.put_meta({"plan": "min_rows=many"})
+    with served(config_of(world.data)) as address:
+        answer = httpx.get(address)
+    assert answer.status_code == 500
+    assert "This page could not be made." in answer.text
+    assert "script-src 'self';" in answer.headers["content-security-policy"]

@@ -7,7 +7,6 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
@@ -31,7 +30,10 @@ from driftline.errors import MonitorError, ProfileError
 from driftline.monitor.history import AlertHistory
 from driftline.monitor.judge import ALL
 
+_UNBUFFERED: Final = {"x-accel-buffering": "no"}
+"""Proxies would else keep events until there are enough of them."""
 _NOT_FOUND: Final = 404
+_FAILED: Final = 500
 _UNAVAILABLE: Final = 503
 _PROBLEMS: Final = {"busy": "One is being made; one at a time.", "time": "A time could not be read."}
 
@@ -54,7 +56,7 @@ class Console:
         keys = None if config.keys is None else KeyRing(config.keys)
         self._sessions = None if keys is None else Sessions(keys)
         self._templates = make_environment(config.app_name, guarded=keys is not None)
-        self.app = Starlette(
+        pages = Starlette(
             routes=[
                 Route("/", self._overview),
                 Route("/columns", self._column),
@@ -72,10 +74,15 @@ class Console:
                 Route("/logout", self._log_out, methods=["POST"]),
                 Mount(STATIC, StaticFiles(directory=STATIC_DIR)),
             ],
-            middleware=[Middleware(Doorkeeper, keys=keys, sessions=self._sessions, any_host=config.any_host)],
-            exception_handlers={HTTPException: self._on_http_error, MonitorError: self._on_monitor_error},
+            exception_handlers={
+                HTTPException: self._on_http_error,
+                MonitorError: self._on_monitor_error,
+                Exception: self._on_failure,
+            },
         )
-        self.app.router.redirect_slashes = False
+        pages.router.redirect_slashes = False
+        # Around all of it, so that what fails has safe headers, too.
+        self.app = Doorkeeper(pages, keys, self._sessions, config.any_host)
 
     async def stop(self) -> None:
         """Ends what goes on in the background."""
@@ -177,7 +184,7 @@ class Console:
         return FileResponse(path, media_type="text/html")
 
     async def _events(self, _: Request) -> Response:
-        return StreamingResponse(self._live.events(), media_type="text/event-stream")
+        return StreamingResponse(self._live.events(), media_type="text/event-stream", headers=_UNBUFFERED)
 
     # -- the way in
 
@@ -222,6 +229,10 @@ class Console:
     async def _on_http_error(self, _: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return self._rendered("error.html", {"status": error.status_code, "detail": error.detail}, error.status_code)
+
+    async def _on_failure(self, _: Request, error: Exception) -> Response:
+        del error  # it is raised again, and logged, once this has been sent
+        return self._rendered("error.html", {"status": _FAILED, "detail": "This page could not be made."}, _FAILED)
 
     async def _on_monitor_error(self, _: Request, error: Exception) -> Response:
         assert isinstance(error, MonitorError)

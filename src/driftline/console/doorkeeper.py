@@ -64,7 +64,7 @@ class Doorkeeper:
                 for name, value in _ALWAYS.items():
                     headers[name] = value
                 headers["content-security-policy"] = _REPORT_POLICY if path.endswith(REPORT_PAGE) else _POLICY
-                headers.setdefault("cache-control", "no-store")
+                headers["cache-control"] = "no-cache" if path.startswith(STATIC) else "no-store"
             await send(message)
 
         refusal = self._refusal(scope)

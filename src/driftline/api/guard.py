@@ -53,10 +53,18 @@ class KeyRing:
 
     def find(self, token: bytes, now: float) -> Key | None:
         """Returns whose key this is, by what the file said at most a second before ``now`` (``time.monotonic``)."""
+        self._look_now_and_then(now)
+        return find_key(self._keys, token)
+
+    def knows(self, key_id: bytes, now: float) -> bool:
+        """Whether there is a key of this id; that somebody has the key itself must have been seen before."""
+        self._look_now_and_then(now)
+        return key_id in self._keys
+
+    def _look_now_and_then(self, now: float) -> None:
         if now >= self._look_at:
             self._look_at = now + READ_AGAIN_S
             self._look()
-        return find_key(self._keys, token)
 
     def _look(self) -> None:
         try:

@@ -30,6 +30,8 @@ def banner(settings: "Settings", port: int, keys: Path | None = None) -> str:
         "metrics": f"{api}/metrics",
         "log": str(log),
     }
+    if settings.console_port:
+        places["console"] = f"{scheme}://{host_in_url(settings.host)}:{settings.console_port}"
     if settings.monitor_metrics_port:
         places["monitor"] = f"http://{host_in_url(settings.host)}:{settings.monitor_metrics_port}/metrics"
     places["drift"] = f"{_windows(settings)}, {_reference(settings)}"

@@ -3,9 +3,11 @@
 import asyncio
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from driftline.cli.access import keys_asked_for, tls_served
 from driftline.cli.exits import epilog
 from driftline.cli.options import (
     ConsolePort,
@@ -20,6 +22,7 @@ from driftline.cli.options import (
 )
 from driftline.cli.receivers import sinks_of
 from driftline.errors import SettingsError
+from driftline.ports import claim
 
 if TYPE_CHECKING:
     from driftline.monitor.alarms import Alarms
@@ -121,7 +124,7 @@ def _beside(settings: "Settings") -> "list[Beside]":
 
     path = settings.monitor_dir / FILE_NAME
     sinks = sinks_of(settings)
-    found: list[Beside] = []
+    found: list[Beside] = [] if settings.console_port == 0 else [_console(settings, path)]
     if sinks:
         found.append(lambda: deliver(path, sinks, finish_within_s=settings.alert_timeout_s))
     if settings.api_metrics_url is not None:
@@ -131,6 +134,26 @@ def _beside(settings: "Settings") -> "list[Beside]":
         page = None if settings.console_url is None else settings.console_url
         found.append(lambda: watch_traffic(path, source, partial(_alarms, settings), width_us, page))
     return found
+
+
+def _console(settings: "Settings", store: Path) -> "Beside":
+    from driftline.console.config import ConsoleConfig  # noqa: PLC0415 - loads numpy
+    from driftline.console.server import serve_console  # noqa: PLC0415
+
+    address, _ = claim(settings.host, 0)
+    keys, tls = keys_asked_for(settings, address), tls_served(settings)
+    config = ConsoleConfig(
+        app_name=settings.app_name,
+        store=store,
+        data=settings.data,
+        log_dir=settings.log_dir,
+        outbox_dir=settings.outbox_dir,
+        reports_dir=settings.monitor_dir / "reports",
+        keys=keys,
+        any_host=settings.auth == "none",
+        secure=tls is not None,
+    )
+    return lambda: serve_console(config, settings.host, settings.console_port, tls)
 
 
 def _alarms(settings: "Settings", store: "MonitorStore", log_id: str) -> "Alarms":

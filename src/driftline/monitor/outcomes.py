@@ -1,14 +1,16 @@
 """What became of predictions, in the monitor's store: each outcome, and the counts by cell, version and segment."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline.monitor.judge import ROLLED
-from driftline.monitor.store import MonitorStore, packed, unpacked
+from driftline.monitor.store import packed, unpacked
+from driftline.monitor.transaction import atomically
 from driftline.quality.delay import DELAYS, HOUR_US, MATURITIES_US, Cohort
 from driftline.quality.tally import LABELLED_SIZE, SCORED_SIZE, Labelled, Scored
 
@@ -117,6 +119,14 @@ class Known(NamedTuple):
     without_prediction: int
 
 
+class Connected(Protocol):
+    """What has a monitor's file open; :class:`~driftline.monitor.store.MonitorStore` is one."""
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection to it."""
+
+
 class Outcomes:
     """The tables ``outcomes``, ``quality`` and ``scored`` of a store.
 
@@ -124,8 +134,7 @@ class Outcomes:
         store: The store; who writes does so within a transaction of it.
     """
 
-    def __init__(self, store: MonitorStore) -> None:
-        self._store = store
+    def __init__(self, store: Connected) -> None:
         self._connection = store.connection
 
     # -- one by one
@@ -241,7 +250,7 @@ class Outcomes:
         condition = "cell >= ? AND cell <= ?"
         span = (min(cells), max(cells))
         sums: dict[tuple[int | str, ...], Counts] = {}
-        with self._store.transaction():
+        with atomically(self._connection):
             for _, *key, counts in self._connection.execute(f"SELECT * FROM {table} WHERE {condition}", span):  # noqa: S608
                 whole = (first, *key)
                 sums[whole] = sums[whole] + unpacked(counts) if whole in sums else unpacked(counts)
@@ -275,7 +284,8 @@ class Outcomes:
         if not width_us:
             query = "SELECT cell, max(stop_us) FROM cells WHERE cell >= ? AND cell < ? GROUP BY cell"
             return dict(self._connection.execute(query, scope[:2]))
-        rolled = int(self._store.meta().get(ROLLED, -(1 << 62)))
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (ROLLED,)).fetchone()
+        rolled = -(1 << 62) if row is None else int(row[0])
         return {
             cell: (cell * width_us // HOUR_US + 1) * HOUR_US if cell < rolled else (cell + 1) * width_us
             for cell in cells

@@ -79,7 +79,7 @@ def quality_page(reading: Reading, asked: Asked, now_us: int) -> dict[str, Any]:
         "predictions": scored.rows,
         "quality": found,
         "lines": _lines(found, estimate(scored)),
-        "delays": label_delays(outcomes.cohorts(scope, now_us, int(reading.plan.get("width_us", "0")))),
+        "delays": label_delays(outcomes.cohorts(scope, now_us, round(reading.standing().window_s * 1e6))),
         "groups": {
             "Model versions": _groups(outcomes, scope, asked, "version", shown["versions"]),
             "Segments": _groups(outcomes, scope, asked, "segment", shown["segments"]),

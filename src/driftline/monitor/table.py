@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from driftline.monitor.lines import as_categories
 
 _OBJECTS: Final = ", map_inference_threshold = -1"
 """Else an object with very many keys would be a map, which has no columns."""
+MOST_LISTED: Final = 1000
+"""Values of a category that are told apart by a search through all of them."""
+
 _READERS: Final = {
     ".csv": ("read_csv", ""),
     ".parquet": ("read_parquet", ""),
@@ -114,22 +117,66 @@ class Table:
         Raises:
             ProfileError: It holds something else.
         """
-        sql_type = "VARCHAR" if kind == "category" else "DOUBLE"
         limit = "" if rows is None else f" LIMIT {rows}"
-        query = f"SELECT CAST({self.expressions[name]} AS {sql_type}) AS value FROM {self._source}{limit}"  # noqa: S608
+        expression = self.expressions[name]
         try:
+            if kind == "category":
+                return self._categories(expression, limit)
+            query = f"SELECT CAST({expression} AS DOUBLE) AS value FROM {self._source}{limit}"  # noqa: S608
             found = self._connection.execute(query).fetchnumpy()["value"]
         except self._error as error:
             raise ProfileError(f"{self.path} has no {_noun(kind)} in {name}: {_first_line(error)}") from error
-        if kind == "category":
+        numbers: NDArray[np.float64] = np.ma.getdata(found)
+        if isinstance(found, np.ma.MaskedArray):
+            numbers[np.ma.getmaskarray(found)] = np.nan
+        return numbers
+
+    def _categories(self, expression: str, limit: str) -> Values:
+        """Returns text, of which each value is in memory once."""
+        text = f"CAST({expression} AS VARCHAR)"
+        query = f"SELECT DISTINCT {text} FROM {self._source} WHERE {expression} IS NOT NULL"  # noqa: S608
+        values = sorted(value for (value,) in self._connection.execute(query).fetchall())
+        known = [None, *as_categories([_as_number(value) for value in values])]
+        query = f"SELECT coalesce(list_position($1, {text}), 0)::INTEGER AS value FROM {self._source}{limit}"  # noqa: S608
+        if len(values) > MOST_LISTED:
+            query = f"SELECT {text} AS value FROM {self._source}{limit}"  # noqa: S608
+            found = self._connection.execute(query).fetchnumpy()["value"]
             return as_categories([_as_number(value) for value in np.ma.filled(found, None).tolist()])
-        return np.ma.filled(np.ma.asarray(found, dtype=np.float64), np.nan)
+        return _Coded(np.ma.getdata(self._connection.execute(query, [values]).fetchnumpy()["value"]), known)
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query).fetchall()
         except self._error as error:
             raise ProfileError(f"{self.path} cannot be read: {_first_line(error)}") from error
+
+
+class _Coded(Sequence[object]):
+    """Text as small whole numbers.
+
+    Args:
+        codes: Places in ``values``, shape ``(rows,)``.
+        values: What they stand for.
+    """
+
+    def __init__(self, codes: NDArray[np.int32], values: Sequence[object]) -> None:
+        self._codes = codes
+        self._values = values
+
+    @overload
+    def __getitem__(self, at: int) -> object: ...
+    @overload
+    def __getitem__(self, at: slice) -> "_Coded": ...
+    def __getitem__(self, at: int | slice) -> object:
+        if isinstance(at, slice):
+            return _Coded(self._codes[at], self._values)
+        return self._values[int(self._codes[at])]
+
+    def __iter__(self) -> Iterator[object]:
+        return map(self._values.__getitem__, self._codes.tolist())
+
+    def __len__(self) -> int:
+        return len(self._codes)
 
 
 class _Columns(Mapping[str, Values]):

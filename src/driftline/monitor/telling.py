@@ -63,6 +63,7 @@ class Teller:
         self._page = page
         self._clock_us = clock_us
         self._alone: set[tuple[str, str]] = set()
+        self._profile_id = ""
 
     def tell(self, profile: Profile, judged: Judged) -> None:
         """Has alerts opened and closed by one window."""
@@ -71,6 +72,8 @@ class Teller:
             return
         if self._alarms is None:
             self._alarms = self._make_alarms(self._store.meta()["log_id"])
+        if profile.profile_id != self._profile_id:
+            self._begin(self._alarms, profile)
         window = Window(judged.start_us, judged.stop_us, judged.cell.rows)
         ordered = sorted(judged.verdicts, key=lambda it: (it.column.role != "feature", -it.evidence.answer.strength))
         firing = self._history.firing()
@@ -89,6 +92,12 @@ class Teller:
             opened = self._alarms.observe(Judgement(kind, name, judged.stream, window, alarming, finding, explained_by))
             if opened is not None and opened.state == "firing":
                 firing = [opened, *firing]
+
+    def _begin(self, alarms: Alarms, profile: Profile) -> None:
+        """Closes the alerts of columns that this profile has not: no window will ever be judged by them again."""
+        names = {None, *(column.name for column in profile.columns)}
+        alarms.close_unwatched([alert.key for alert in self._history.firing() if alert.column in names])
+        self._profile_id = profile.profile_id
 
     def _second_time(self, stream: str, name: str) -> bool | None:
         """Outputs that alarm alone are given one window more, in which an input may turn out to be the cause."""

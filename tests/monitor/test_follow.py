@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import tracemalloc
 
 import msgspec
 import pytest
@@ -483,3 +484,23 @@ def test_another_width_of_windows_counts_the_log_again(watch: Watch) -> None:
     watch.go_on(800)
     assert [rows for _, rows, _ in watch.windows()] == [120] * 5
     assert stored(watch.store) == recount(found, watch.profile, 120 * US)
+
+
+def test_memory_does_not_grow_with_the_log(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "CHUNK_ROWS", 512)
+    monkeypatch.setattr(follow, "STEP_ROWS", 2048)
+    put_reference(watch)
+    watch.plan = PLAN._replace(slicing=Slicing(width_us=3600 * US))
+    watch.begin()
+    peaks = []
+    rows = 0
+    for stretch in (4, 4, 16):  # the first for what is made once
+        for _ in range(stretch):
+            watch.log.add(events(1000, first_s=float(rows), seed=rows))
+            rows += 1000
+        tracemalloc.start()
+        watch.go_on(rows + 3600)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert watch.store.meta()["ordinal"] == "24000"
+    assert peaks[2] < 1.3 * peaks[1], peaks

@@ -98,8 +98,8 @@ def _constant(each: Event, _: int) -> None:
 
 
 def _far(each: Event, at: int) -> None:
-    if at % 20 == 0:
-        each["features"]["feature_1"] = 1e6 if at % 40 else -1e6
+    if at % 40 == 0:
+        each["features"]["feature_1"] = 1e6
 
 
 def _moved(each: Event, _: int) -> None:
@@ -113,7 +113,7 @@ def _moved(each: Event, _: int) -> None:
         (_all_missing, "feature_1", "missing", 1.0),
         (_unseen, "predicted_class", "unseen", 0.05),
         (_constant, "feature_1", "constant", 0.6),
-        (_far, "feature_1", "out_of_range", 0.05),
+        (_far, "feature_1", "out_of_range", 0.025),
         (_moved, "feature_1", "drift", 0.2),
     ],
 )

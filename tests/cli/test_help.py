@@ -30,6 +30,7 @@ def test_all_commands_on_data_take_a_folder_and_a_broker() -> None:
         "alerts",
         "backtest",
         "chaos",
+        "compact",
         "keys",
         "log",
         "monitor",

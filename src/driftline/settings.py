@@ -169,6 +169,9 @@ class Settings(BaseSettings):
     log_keep_bytes: Bytes | None = Field(
         default=None, description="Bytes the log may take before its oldest days are deleted; none for any number."
     )
+    query_memory_bytes: Bytes = Field(
+        default=ByteSize(1024 * MiB), description="Most memory that driftline query may take for one question."
+    )
     metrics_port: TcpPort = Field(default=9101, description="Port of the worker's metrics and health; 0 serves none.")
     api_metrics_port: TcpPort = Field(
         default=0, description="Port that the API's /metrics moves to, without a key; 0 leaves it beside the rest."

@@ -36,6 +36,9 @@ def test_days_that_are_due_are_deleted_and_the_ledger_knows_them(run: Run, lines
     ledger = run("ledger")
     assert ledger.returncode == 0
     assert f"{facts['expired_events']}  deleted by retention" in ledger.stdout
+    assert json.loads(run("query", "--json", "select count(*) as n from events").stdout) == [
+        {"n": len(lines) - facts["expired_events"]}
+    ]
 
 
 def test_what_has_to_be_left_is_said_and_ends_with_1(run: Run, tmp_path: Path, lines: list[bytes]) -> None:

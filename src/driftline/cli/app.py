@@ -18,6 +18,7 @@ from driftline.cli import (
     ledger,
     log,
     monitor,
+    query,
     reference,
     report,
     serve,
@@ -63,6 +64,7 @@ _add(app, "monitor", monitor.monitor, monitor.EPILOG)
 _add(app, "backtest", backtest.backtest, backtest.EPILOG)
 _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
+_add(app, "query", query.query, query.EPILOG)
 _add(app, "compact", compact.compact, compact.EPILOG)
 _add(app, "chaos", chaos.chaos, chaos.EPILOG)
 _add(app, "doctor", doctor.doctor, doctor.EPILOG)

@@ -18,6 +18,7 @@ meaning. The message is for a person and may change.
      |    +-- LogDamagedError       log_damaged
      |    +-- LogMismatchError      log_mismatch
      |    +-- LogUnavailableError   log_unavailable
+     +-- QueryError                 query_invalid
      +-- BrokerError                broker_unavailable
      +-- PortError                  port_taken
      +-- ChaosError                 chaos_failed
@@ -139,6 +140,12 @@ class LogUnavailableError(LogError):
     """The disk refused an append or a commit; nothing of the batch counts as logged."""
 
     code = "log_unavailable"
+
+
+class QueryError(DriftlineError):
+    """SQL that cannot be run over the log, or would do more than read it."""
+
+    code = "query_invalid"
 
 
 class BrokerError(DriftlineError):

@@ -13,6 +13,11 @@ def log_dir(data: Path) -> Path:
     return data / "logs"
 
 
+def monitor_file(data: Path) -> Path:
+    """Returns the file of the monitor's store."""
+    return monitor_dir(data) / "monitor.sqlite"
+
+
 def run_dir(data: Path) -> Path:
     """Returns the folder of what only matters while processes run; it may be deleted when none does."""
     return data / "run"

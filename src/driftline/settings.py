@@ -160,6 +160,18 @@ class Settings(BaseSettings):
         default=ByteSize(256 * MiB), description="Size at which a new log segment begins."
     )
     log_segment_max_age_s: Seconds = Field(default=86400.0, description="Age at which a new log segment begins.")
+    log_compact: Literal["rotation", "never"] = Field(
+        default="rotation", description="When the worker has closed segments of the log made Parquet."
+    )
+    log_keep_days: int | None = Field(
+        default=None, ge=1, description="Days of the log to keep before today; none for all of them."
+    )
+    log_keep_bytes: Bytes | None = Field(
+        default=None, description="Bytes the log may take before its oldest days are deleted; none for any number."
+    )
+    query_memory_bytes: Bytes = Field(
+        default=ByteSize(1024 * MiB), description="Most memory that driftline query may take for one question."
+    )
     metrics_port: TcpPort = Field(default=9101, description="Port of the worker's metrics and health; 0 serves none.")
     api_metrics_port: TcpPort = Field(
         default=0, description="Port that the API's /metrics moves to, without a key; 0 leaves it beside the rest."
@@ -217,7 +229,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("broker", "model", "keys", "tls_certificate", "tls_key", "reference", "segment_by"),
         *("alert_webhook", "alert_slack", "alert_email_to", "alert_email_from", "alert_smtp", "console_url"),
-        "api_metrics_url",
+        *("api_metrics_url", "log_keep_days", "log_keep_bytes"),
         mode="before",
     )
     @classmethod
@@ -257,6 +269,11 @@ class Settings(BaseSettings):
     def reference_file(self) -> Path:
         """File with the reference profile."""
         return self.reference or layout.reference_file(self.data)
+
+    @property
+    def monitor_file(self) -> Path:
+        """The monitor's store, which says how far it has read the log; it is there once a monitor has run."""
+        return layout.monitor_file(self.data)
 
     @property
     def run_dir(self) -> Path:

@@ -30,9 +30,11 @@ def test_all_commands_on_data_take_a_folder_and_a_broker() -> None:
         "alerts",
         "backtest",
         "chaos",
+        "compact",
         "keys",
         "log",
         "monitor",
+        "query",
         "reference",
     }  # which make their own, or meet no broker
     assert {command.path[0] for command in ALL if "--broker" not in command.options} == without
@@ -84,6 +86,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2_for_every_command(ask: Run,
         ("log", "replace"),
         ("keys", "add"),
         ("keys", "revoke"),
+        ("query",),
         ("reference", "diff"),
     }
     arguments = ("x",) if command.path in named else ()

@@ -17,6 +17,7 @@ def test_a_balanced_ledger_is_exit_code_0(run: Run, data: Path) -> None:
         "logged": 3,
         "in flight": 0,
         "quarantined": 0,
+        "expired": 0,
         "missing": 0,
         "duplicated": 0,
     }

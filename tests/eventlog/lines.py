@@ -61,3 +61,35 @@ def check_whole(log_dir: Path, seqs: int) -> None:
         assert log.size_bytes == len(content(log_dir))
     assert (log_dir / LINK_NAME).resolve() == segments(log_dir)[-1]
     assert (log_dir / LINK_NAME).readlink() == Path(SEGMENTS) / segments(log_dir)[-1].name
+
+
+def prediction(seq: int, at: datetime, producer: str = PRODUCER, **others: object) -> bytes:
+    """One event as the API makes it, with two features that follow from its seq."""
+    event = {
+        "request_id": f"{seq:08d}",
+        "features": {"feature_1": seq + 0.5, "feature_2": -seq},
+        "probability": seq % 100 / 100,
+        "predicted_class": seq % 2,
+        "timestamp": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "kind": "prediction",
+        "producer": producer,
+        "seq": seq,
+        "model": "seed",
+        "model_version": "1",
+        "trace_id": None,
+        **others,
+    }
+    return with_checksum(json.dumps(event, separators=(",", ":")).encode())
+
+
+def days_of_predictions(log_dir: Path, days: int, *, a_day: int = 10, segment_max_bytes: int = 2_000) -> list[bytes]:
+    """Makes a log of some days, in several segments; the end of each day stands behind the beginning of the next."""
+    writer = open_log(log_dir, segment_max_bytes=segment_max_bytes)
+    lines = [
+        prediction(seq, START.replace(hour=0) + timedelta(days=seq / a_day + (seq % a_day == 0 and seq > 0) * -0.05))
+        for seq in range(days * a_day)
+    ]
+    for seq, one in enumerate(lines):
+        writer.append(one + b"\n", 1, {PRODUCER: seq + 1})
+    writer.close()
+    return lines

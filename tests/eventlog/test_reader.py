@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog import writer as writer_module
-from driftline.eventlog.reader import LineId, LogReader
+from driftline.eventlog.identity import LineId
+from driftline.eventlog.reader import LogReader
 from driftline.eventlog.record import Gap
 from driftline.eventlog.store import FILE_NAME, LogStore
 from driftline.eventlog.writer import LogWriter
@@ -228,7 +229,7 @@ def test_a_log_of_a_newer_version_is_refused_with_both_versions(tmp_path: Path) 
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LogDamagedError, match=r"99.* reads 1"):
+    with pytest.raises(LogDamagedError, match=r"99.* reads 2"):
         LogReader(tmp_path)
 
 

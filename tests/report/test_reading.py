@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from driftline.errors import NotEnoughRowsError, ReportError
+from driftline.eventlog.compaction import compact_log
+from driftline.eventlog.reader import LogReader
 from driftline.report.reading import read_windows, share
 from driftline.report.selection import Selection, TimeRange
 from driftline.report.windows import Window
+from tests.eventlog.lines import open_log
 from tests.report.events import MakeLog, at, event, events
 
 
@@ -45,6 +49,19 @@ def test_the_first_200_are_compared_with_the_last_200(make_log: MakeLog) -> None
     assert windows.reference.times == (at(0), at(199))
     assert windows.reference.models == ("seed 1",)
     assert windows.notes == ()
+
+
+def test_a_log_that_was_compacted_gives_the_same_windows(tmp_path: Path) -> None:
+    writer = open_log(tmp_path, segment_max_bytes=30_000)
+    for number, one in enumerate(events(1000)):
+        writer.append(one + b"\n", 1, {"p": number + 1})
+    writer.close()
+    middle = at(400)
+    by_time = Selection(reference_range=TimeRange(stop=middle), current_range=TimeRange(middle))
+    with LogReader(tmp_path) as log:
+        before = [read_windows(log, selection) for selection in (Selection(), by_time)]
+        assert compact_log(tmp_path).segments > 3
+        assert [read_windows(log, selection) for selection in (Selection(), by_time)] == before
 
 
 def test_other_numbers_of_rows_may_be_asked_for(make_log: MakeLog) -> None:

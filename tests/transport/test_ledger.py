@@ -274,6 +274,7 @@ def test_as_json_it_says_everything_and_whether_it_balances(books: Books) -> Non
         "logged": 2,
         "in_flight": 0,
         "quarantined": 0,
+        "expired": 0,
         "missing": 1,
         "duplicated": 0,
         "gaps": [{"producer": books.outbox.producer, "first_seq": 1, "stop_seq": 2}],

@@ -8,8 +8,8 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from driftline.eventlog.damage import lines_set_aside
+from driftline.eventlog.loss import look
 from driftline.eventlog.store import FILE_NAME
-from driftline.eventlog.verify import committed_blocks
 from driftline.worker.scrub import scrub
 from tests.eventlog.lines import append, open_log, segments
 from tests.waiting import eventually
@@ -78,9 +78,9 @@ def test_a_record_that_is_damaged_under_its_writer_is_said_once(
 
     def counting(log_dir: Path) -> object:
         opened.append(log_dir)
-        return committed_blocks(log_dir)
+        return look(log_dir)
 
-    monkeypatch.setattr("driftline.worker.scrub.committed_blocks", counting)
+    monkeypatch.setattr("driftline.worker.scrub.look", counting)
     writer = open_log(tmp_path)
     append(writer, 0, 3)
 

@@ -14,7 +14,9 @@ from driftline.chaos.history import Entry, History, Outcome
 from driftline.chaos.requests import Requests
 from driftline.contract.schema import ModelSchema
 from driftline.errors import DriftlineError
+from driftline.eventlog.parquet_files import days_on_disk, parquet_path
 from driftline.eventlog.reader import LogReader
+from driftline.eventlog.writer import PARQUET, SEGMENTS, segment_path
 from driftline.scoring import Model
 from driftline.transport.ledger import take_ledger
 
@@ -171,10 +173,25 @@ class Judge:
 
 def plain_lines(log_dir: Path) -> Iterator[bytes]:
     """Yields the lines of the log's files in their order, whatever is recorded as committed."""
-    for path in sorted((log_dir / "segments").glob("*.jsonl")):
+    numbers = {int(path.stem) for path in (log_dir / SEGMENTS).glob("*.jsonl")}
+    numbers |= {int(path.stem) for path in (log_dir / PARQUET).glob("day=*/*.parquet")}
+    for number in sorted(numbers):
+        path = segment_path(log_dir, number)
+        if not path.exists():
+            yield from _parquet_lines([parquet_path(log_dir, number, day) for day in days_on_disk(log_dir, number)])
+            continue
         with path.open("rb") as file:
             for line in file:
                 yield line.removesuffix(b"\n")
+
+
+def _parquet_lines(paths: list[Path]) -> Iterator[bytes]:
+    from driftline.eventlog.parquet import rows_of, windows  # noqa: PLC0415 (DuckDB takes long to load)
+
+    stretches = [rows_of(path) for path in paths]
+    start_row, stop_row = min(first for first, _, _ in stretches), max(stop for _, stop, _ in stretches)
+    for lines in windows(paths, [], start_row, stop_row):
+        yield from (line for _, line in lines)
 
 
 def _met_again(line: _Line | _ToldLine, entry: Entry, number: int, verdict: Verdict, books: _Books) -> bool:

@@ -11,12 +11,14 @@ from driftline.cli import (
     alerts,
     backtest,
     chaos,
+    compact,
     config,
     doctor,
     keys,
     ledger,
     log,
     monitor,
+    query,
     reference,
     report,
     serve,
@@ -62,6 +64,8 @@ _add(app, "monitor", monitor.monitor, monitor.EPILOG)
 _add(app, "backtest", backtest.backtest, backtest.EPILOG)
 _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
+_add(app, "query", query.query, query.EPILOG)
+_add(app, "compact", compact.compact, compact.EPILOG)
 _add(app, "chaos", chaos.chaos, chaos.EPILOG)
 _add(app, "doctor", doctor.doctor, doctor.EPILOG)
 _add(app, "config", config.config, config.EPILOG)

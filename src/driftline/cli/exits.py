@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import typer
 
-from driftline.errors import DriftlineError, SettingsError
+from driftline.errors import DriftlineError, QueryError, SettingsError
 
 
 class Exit(IntEnum):
@@ -26,7 +26,7 @@ MEANING = {
 
 def exit_of(error: DriftlineError) -> Exit:
     """The exit code for an error that ends a command."""
-    return Exit.USAGE if isinstance(error, SettingsError) else Exit.CANNOT
+    return Exit.USAGE if isinstance(error, SettingsError | QueryError) else Exit.CANNOT
 
 
 def complain(error: DriftlineError) -> None:

@@ -22,6 +22,7 @@ MEANING = {
     "logged": "in the log, counted there",
     "in_flight": "in an outbox, on the way to the log",
     "quarantined": "damaged on disk and set aside; should be 0",
+    "expired": "deleted by retention",
     "missing": "should be 0",
     "duplicated": "should be 0",
 }
@@ -30,7 +31,7 @@ MEANING = {
 def ledger(*, data: Data = None, broker: Broker = None, as_json: Json = False) -> None:
     """Counts what was accepted against what is in the log; ends with 1 if something is missing, damaged or there twice.
 
-    accepted = logged + in flight + quarantined + missing. The log itself is counted, line by line, which
+    accepted = logged + in flight + quarantined + expired + missing. The log itself is counted, line by line, which
     takes some seconds for each gigabyte.
     """
     settings = read_settings(data=data, broker=broker)

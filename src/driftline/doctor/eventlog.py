@@ -10,11 +10,11 @@ from driftline.doctor.locks import is_locked
 from driftline.doctor.stamp import stamped_at
 from driftline.errors import LogDamagedError, LogNotFoundError
 from driftline.eventlog.damage import QUARANTINE, lines_set_aside
-from driftline.eventlog.loss import Loss, find_losses
+from driftline.eventlog.loss import Loss, look
 from driftline.eventlog.reader import LogReader
+from driftline.eventlog.record import Contents
 from driftline.eventlog.store import FILE_NAME
-from driftline.eventlog.verify import committed_blocks
-from driftline.eventlog.writer import LOSS_REMEDY, SEGMENTS, segment_path
+from driftline.eventlog.writer import LOSS_REMEDY, PARQUET, SEGMENTS, segment_path
 from driftline.outbox.root import OutboxRoot
 
 _AHEAD_S = 5.0
@@ -25,8 +25,7 @@ def check_log(at: Installation) -> Iterator[Finding]:
     """Yields what is found of the log; it may be written meanwhile."""
     locked = is_locked(at.log_dir)
     try:
-        _, blocks = committed_blocks(at.log_dir)
-        lost = find_losses(at.log_dir, blocks)
+        _, contents, lost = look(at.log_dir)
         with LogReader(at.log_dir) as log:
             rows, log_id, predecessors = log.rows, log.log_id, log.predecessors
             last = deque(log.lines(max(0, rows - 1)) if not lost else (), maxlen=1)
@@ -39,7 +38,7 @@ def check_log(at: Installation) -> Iterator[Finding]:
         yield Finding("log", "problem", error.message.partition("; ")[0], f"stop the worker, then: {remedy}")
         return
     yield Finding("log", "ok", text)
-    yield _segments(at, {block.segment for block in blocks}, lost, locked=locked)
+    yield _segments(at, contents, lost, locked=locked)
     yield _worker(locked=locked)
     yield from _obeyed(at, log_id, predecessors)
     yield from _last(last)
@@ -47,7 +46,8 @@ def check_log(at: Installation) -> Iterator[Finding]:
 
 
 def _no_log(at: Installation) -> Iterator[Finding]:
-    if any((at.log_dir / SEGMENTS).glob("*.jsonl")) and not (at.log_dir / FILE_NAME).exists():
+    lines = [*(at.log_dir / SEGMENTS).glob("*.jsonl"), *(at.log_dir / PARQUET).glob("day=*/*.parquet")]
+    if lines and not (at.log_dir / FILE_NAME).exists():
         text = f"{at.log_dir} has segments and no {FILE_NAME}, which says what is committed in them"
         yield Finding("log", "problem", text, "bring it back from a backup, or: driftline log repair")
     elif at.broker_url:
@@ -56,16 +56,17 @@ def _no_log(at: Installation) -> Iterator[Finding]:
         yield Finding("log", "ok", "none yet: it is made when the first worker starts")
 
 
-def _segments(at: Installation, numbers: set[int], lost: list[Loss], *, locked: bool) -> Finding:
+def _segments(at: Installation, contents: Contents, lost: list[Loss], *, locked: bool) -> Finding:
     if lost:
         text = "; ".join(map(str, lost[:_SHOWN])) + (f"; and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
         return Finding("segments", "problem", text, f"{LOSS_REMEDY} (see docs/log.md)")
-    paths = [segment_path(at.log_dir, number) for number in sorted(numbers)]
+    paths = [segment_path(at.log_dir, number) for number in sorted({block.segment for block in contents.blocks})]
     foreign = [path.name for path in paths if not locked and not os.access(path, os.W_OK)]
     if foreign:
         text = f"{len(foreign)} may not be written by this user, such as {foreign[0]}"
         return Finding("segments", "problem", text, "run as the user whose log it is, or: chown -R")
-    return Finding("segments", "ok", f"{len(paths)}, each as long as was committed")
+    compacted = f", and {len(contents.files)} Parquet files" if contents.files else ""
+    return Finding("segments", "ok", f"{len(paths)}{compacted}, each as long as was committed")
 
 
 def _worker(*, locked: bool) -> Finding:

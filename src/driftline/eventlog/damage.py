@@ -12,7 +12,7 @@ from driftline.durable import make_directory, write_durably
 from driftline.eventlog.record import Block
 
 QUARANTINE = "quarantine"
-_NAME = re.compile(r"\d{8}-\d+-(\d+)\.bin")
+_NAME = re.compile(r"\d{8}-(?:\d+-(\d+)\.bin|\d{4}-\d\d-\d\d-(\d+)\.parquet)")
 
 
 class Damage(NamedTuple):
@@ -23,15 +23,18 @@ class Damage(NamedTuple):
         start: Offset in it, bytes.
         length: Bytes.
         lines: How many lines it was; 0 if all of them are good, and the checksum in the record is what is wrong.
+        day: Of a Parquet file, which day's it is; else empty. The stretch is then all of the file.
     """
 
     segment: int
     start: int
     length: int
     lines: int
+    day: str = ""
 
     def __str__(self) -> str:
-        return f"{self.segment:08d}:{self.start}-{self.start + self.length}"
+        day = f"day={self.day}/" if self.day else ""
+        return f"{day}{self.segment:08d}:{self.start}-{self.start + self.length}"
 
 
 class Sifted(NamedTuple):
@@ -118,4 +121,4 @@ def lines_set_aside(log_dir: Path) -> int:
         names = os.listdir(log_dir / QUARANTINE)
     except (FileNotFoundError, NotADirectoryError):
         return 0
-    return sum(int(found[1]) for found in map(_NAME.fullmatch, names) if found)
+    return sum(int(found[1] or found[2]) for found in map(_NAME.fullmatch, names) if found)

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from driftline.eventlog import seal
 from driftline.eventlog.sqlite_errors import REMEDY, translated
 
 _SCHEMA_VERSION = 1
+_COMPACTING_VERSION = 2
+"""Of a record that says which segments are Parquet: a Driftline from before there were any must not open it."""
 _SCHEMA = f"""
 CREATE TABLE identity (log_id TEXT NOT NULL, openings INTEGER NOT NULL) STRICT;
 CREATE TABLE predecessors (log_id TEXT PRIMARY KEY) STRICT;
@@ -27,6 +29,17 @@ CREATE TABLE gaps (producer TEXT NOT NULL, first_seq INTEGER NOT NULL, stop_seq 
 CREATE TABLE tombstones (producer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (producer, seq))
     STRICT, WITHOUT ROWID;
 PRAGMA user_version = {_SCHEMA_VERSION};
+"""
+_COMPACTING_SCHEMA = f"""
+CREATE TABLE compacted (segment INTEGER PRIMARY KEY, first_row INTEGER NOT NULL, lines INTEGER NOT NULL) STRICT;
+CREATE TABLE parquet (
+    segment INTEGER NOT NULL, day TEXT NOT NULL, first_row INTEGER NOT NULL, stop_row INTEGER NOT NULL,
+    lines INTEGER NOT NULL, size_bytes INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (segment, day)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE expired (
+    producer TEXT NOT NULL, first_seq INTEGER NOT NULL, stop_seq INTEGER NOT NULL, PRIMARY KEY (producer, first_seq)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = {_COMPACTING_VERSION};
 """
 
 
@@ -77,12 +90,16 @@ class RecordFile:
     def _open(self, create: bool) -> None:
         self._connection.execute("PRAGMA synchronous = FULL")
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == _SCHEMA_VERSION and self._compacts():
+            raise LogDamagedError(f"{self.path} is damaged (it is of two versions); {REMEDY}")
         if version == 0 and create:
             self._create()
         elif version == 0:  # it is being made at this moment
             raise self._nothing()
-        elif version != _SCHEMA_VERSION:
-            raise LogDamagedError(f"{self.path} has schema version {version}; this Driftline reads {_SCHEMA_VERSION}")
+        elif version not in {_SCHEMA_VERSION, _COMPACTING_VERSION}:
+            raise LogDamagedError(
+                f"{self.path} has schema version {version}; this Driftline reads {_COMPACTING_VERSION}"
+            )
         self._check()
 
     def _check(self) -> None:
@@ -103,11 +120,23 @@ class RecordFile:
     def _create(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         with self._transaction():
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                self._connection.execute(statement)
+            self._run(_SCHEMA)
             self._connection.execute("INSERT INTO identity VALUES (?, 0)", (uuid.uuid4().hex,))
             self._connection.execute("INSERT INTO segments VALUES (1, ?)", (time.time(),))
             seal.renew(self._connection)
+
+    def _run(self, script: str) -> None:
+        for statement in filter(str.strip, script.split(";")):
+            self._connection.execute(statement)
+
+    def _compacts(self) -> bool:
+        """Whether there are the tables that speak of compacted segments; another process may make them at any time."""
+        return bool(self._rows("SELECT 1 FROM sqlite_schema WHERE name = 'compacted'"))
+
+    def _make_compacting(self) -> None:
+        """Makes these tables, within the transaction that puts the first rows into them."""
+        if not self._compacts():
+            self._run(_COMPACTING_SCHEMA)
 
     def close(self) -> None:
         """Closes the file."""
@@ -120,7 +149,10 @@ class RecordFile:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Within it, everything that is asked is of one moment."""
+        """Within it, everything that is asked is of one moment; one within another is of the moment of that one."""
+        if self._connection.in_transaction:
+            yield
+            return
         with translated(self.path):
             self._connection.execute("BEGIN")
         try:
@@ -138,6 +170,26 @@ class RecordFile:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+    def _put(self, table: str, where: str, rows: Iterable[tuple[Sequence[object], Sequence[object]]]) -> int:
+        """Puts each row in the place of the one with its key; returns what the seal has to follow."""
+        removed: list[seal.Row] = []
+        added: list[seal.Row] = []
+        columns = seal.TABLES[table]
+        marks = ",".join("?" * len(columns.split(",")))
+        for key, row in rows:
+            removed += self._connection.execute(f"SELECT {columns} FROM {table} WHERE {where}", key)  # noqa: S608
+            self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
+            added.append(tuple(row))
+        return seal.difference(table, removed, added)
+
+    def _remove(self, table: str, where: str, keys: Iterable[Sequence[object]]) -> int:
+        """Removes the rows with these keys; returns what the seal has to follow."""
+        removed: list[seal.Row] = []
+        for key in keys:
+            removed += self._connection.execute(f"SELECT {seal.TABLES[table]} FROM {table} WHERE {where}", key)  # noqa: S608
+            self._connection.execute(f"DELETE FROM {table} WHERE {where}", key)  # noqa: S608
+        return seal.difference(table, removed, ())
 
     def _rows(self, query: str, *values: str | int) -> list[tuple[str | int | float, ...]]:
         with translated(self.path):

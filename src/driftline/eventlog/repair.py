@@ -7,20 +7,21 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import structlog
 
-from driftline.contract.checksum import claims_checksum, vouched
 from driftline.durable import lock_directory, make_directory, sync_directory
 from driftline.errors import LogDamagedError, LogNotFoundError, LogUnavailableError
 from driftline.eventlog.damage import QUARANTINE, Damage, give_to_owner, set_aside
+from driftline.eventlog.form_record import Forms
 from driftline.eventlog.loss import Loss, find_losses
-from driftline.eventlog.record import BLOCK_BYTES, Block, Gap, Tombstone
+from driftline.eventlog.parquet_files import FORMS_WITHIN_S, days_on_disk, forms_locked, parquet_path
+from driftline.eventlog.rebuilt import Earlier, Rebuilt, event_of
+from driftline.eventlog.rebuilt_parquet import read_parquet
+from driftline.eventlog.record import BLOCK_BYTES, Block, Contents, Gap
 from driftline.eventlog.store import FILE_NAME, LogStore
-from driftline.eventlog.writer import LOCK_WITHIN_S, RESTORING, SEGMENTS, segment_path
+from driftline.eventlog.writer import LOCK_WITHIN_S, PARQUET, RESTORING, SEGMENTS, segment_path
 
 log = structlog.get_logger()
 
@@ -29,39 +30,6 @@ _REBUILT = f".{FILE_NAME}.rebuilt"
 """Whole from the moment it has this name: the ids that it knows may be known from nowhere else."""
 _LOG_ID = re.compile(r"[0-9a-f]{32}")
 _SIDE_FILES = ("-wal", "-shm")
-
-
-@dataclass
-class Rebuilt:
-    """What a rebuilt record says.
-
-    Attributes:
-        log_id: The id of the log, a new one.
-        predecessors: The logs that it replaces: what it was before is one.
-        lines: Good lines.
-        damaged_lines: Lines that do not vouch for themselves; they are set aside.
-        cut_bytes: Bytes at the very end that are no whole line; they are set aside, and the worker cuts them.
-        committed: The next seq to expect, by producer.
-        lost: What the segments lack of what the record says, if that could be believed.
-        gaps: Events that no line is there for, though the log had them, or later ones.
-    """
-
-    log_id: str = ""
-    predecessors: tuple[str, ...] = ()
-    lines: int = 0
-    damaged_lines: int = 0
-    cut_bytes: int = 0
-    committed: dict[str, int] = field(default_factory=dict)
-    lost: list[Loss] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-
-
-class _Identified(msgspec.Struct):
-    producer: str
-    seq: int
-
-
-_decoder = msgspec.json.Decoder(_Identified)
 
 
 def rebuild_record(log_dir: Path, obeyed: str | None) -> Rebuilt | None:
@@ -83,82 +51,87 @@ def rebuild_record(log_dir: Path, obeyed: str | None) -> Rebuilt | None:
     """
     if (log_dir / RESTORING).exists():
         raise LogDamagedError(f"a restore of {log_dir} was interrupted: run it again (driftline log restore)")
-    numbers = sorted(int(path.stem) for path in (log_dir / SEGMENTS).glob("[0-9]*.jsonl"))
-    if not numbers:
-        raise LogNotFoundError(f"there are no segments in {log_dir / SEGMENTS} to rebuild a record from")
+    if not (log_dir / SEGMENTS).is_dir():
+        raise _nothing(log_dir)
     try:
         lock_fd = lock_directory(log_dir, within_s=LOCK_WITHIN_S)
         if lock_fd is None:
             raise LogUnavailableError(f"a worker has {log_dir}; stop it first")
         try:
-            earlier = _Earlier()
-            blocks = earlier.believe(log_dir / FILE_NAME)
-            _check_numbers(log_dir, numbers, blocks or [])
-            lost = find_losses(log_dir, blocks or [])
-            if blocks is not None and not lost:
-                return None
-            earlier.believe(log_dir / _REBUILT)
-            return _rebuild(log_dir, numbers, obeyed, earlier, lost)
+            with forms_locked(log_dir, within_s=FORMS_WITHIN_S) as locked:
+                if not locked:
+                    raise LogUnavailableError(f"the log in {log_dir} is being compacted; try again in a moment")
+                return _look_and_rebuild(log_dir, obeyed)
         finally:
             os.close(lock_fd)
     except OSError as error:
         raise LogUnavailableError(f"cannot use {log_dir}: {error.strerror}") from error
 
 
-@dataclass
-class _Earlier:
-    """What can be believed of what a log had: by its record, and by one that an interrupted run has rebuilt."""
-
-    reached: dict[str, int] = field(default_factory=dict)
-    tombstones: set[Tombstone] = field(default_factory=set)
-
-    def believe(self, path: Path) -> list[Block] | None:
-        """Adds what a record says, and returns its blocks; None if it is not there, or not sound."""
-        try:
-            store = LogStore(path)
-        except (LogDamagedError, LogNotFoundError):
-            return None
-        try:
-            ends = [*store.committed().items(), *((gap.producer, gap.stop_seq) for gap in store.gaps())]
-            for producer, stop in ends:
-                self.reached[producer] = max(stop, self.reached.get(producer, 0))
-            self.tombstones |= {*store.tombstones()}
-            return store.blocks()
-        finally:
-            store.close()
-
-    def gaps(self, producer: str, first_seq: int, stop_seq: int) -> Iterator[Gap]:
-        """Yields what is missing of a stretch for which there is no line: what came damaged is known to have been."""
-        for seq in sorted(seq for name, seq in self.tombstones if name == producer and first_seq <= seq < stop_seq):
-            if first_seq < seq:
-                yield Gap(producer, first_seq, seq)
-            first_seq = seq + 1
-        if first_seq < stop_seq:
-            yield Gap(producer, first_seq, stop_seq)
+def _look_and_rebuild(log_dir: Path, obeyed: str | None) -> Rebuilt | None:
+    earlier = Earlier()
+    contents = earlier.believe(log_dir / FILE_NAME)
+    lost = find_losses(log_dir, contents) if contents else []
+    if contents is None or lost:
+        earlier.believe(log_dir / _REBUILT)
+    numbers = _numbers(log_dir, earlier, contents)
+    if contents is not None and not lost:
+        return None
+    return _rebuild(log_dir, numbers, obeyed, earlier, lost)
 
 
-def _check_numbers(log_dir: Path, numbers: list[int], blocks: list[Block]) -> None:
-    last = max(numbers[-1], max((block.segment for block in blocks), default=0))
-    missing = sorted({*range(1, last + 1)} - {*numbers})
+def _nothing(log_dir: Path) -> LogNotFoundError:
+    return LogNotFoundError(f"there are no segments in {log_dir / SEGMENTS} to rebuild a record from")
+
+
+def _numbers(log_dir: Path, earlier: Earlier, contents: Contents | None) -> list[int]:
+    """The numbers of the segments that there are, in either form.
+
+    Raises:
+        LogNotFoundError: There are none.
+        LogDamagedError: One is missing that has not expired.
+    """
+    numbers = {int(path.stem) for path in (log_dir / SEGMENTS).glob("[0-9]*.jsonl")}
+    numbers |= {int(path.stem) for path in (log_dir / PARQUET).glob("day=*/[0-9]*.parquet")}
+    if not numbers:
+        raise _nothing(log_dir)
+    recorded = contents.segments() if contents else []
+    last = max(*numbers, *(segment.number for segment in recorded), 0)
+    expired = earlier.compacted.keys() - {segment for segment, _ in earlier.files}
+    missing = sorted({*range(1, last + 1)} - numbers - expired)
     if missing:
         path = segment_path(log_dir, missing[0])
         raise LogDamagedError(
             f"{path} is missing: bring it back from a backup first; where there is none, make an empty file of that "
             "name, and what it held counts as lost"
         )
+    return sorted(numbers)
 
 
-def _rebuild(log_dir: Path, numbers: list[int], obeyed: str | None, earlier: _Earlier, lost: list[Loss]) -> Rebuilt:
+def _rebuild(log_dir: Path, numbers: list[int], obeyed: str | None, earlier: Earlier, lost: list[Loss]) -> Rebuilt:
     rebuilt = Rebuilt(lost=lost)
     blocks: list[Block] = []
+    forms = Forms([], [], sorted(earlier.expired))
+    next_row, last_is_json = 0, True
     for number in numbers:
-        first_row = blocks[-1].first_row + blocks[-1].lines if blocks else 0
-        blocks += _read_segment(log_dir, number, first_row, rebuilt, last=number == numbers[-1])
+        next_row = max(next_row, earlier.rows_before(number))
+        path = segment_path(log_dir, number)
+        last_is_json = path.exists() and (path.stat().st_size > 0 or not days_on_disk(log_dir, number))
+        if last_is_json:
+            found = _read_segment(log_dir, number, next_row, rebuilt, last=number == numbers[-1])
+            blocks += found
+            next_row = found[-1].first_row + found[-1].lines if found else next_row
+        else:
+            next_row = max(next_row, read_parquet(log_dir, number, rebuilt, earlier, forms))
+    forms.compacted.extend(entry for number, entry in earlier.compacted.items() if number not in numbers)
+    rebuilt.reach(earlier.expired)
     known = {*_known_ids(log_dir / FILE_NAME), *_known_ids(log_dir / _REBUILT), *([obeyed] if obeyed else [])}
     rebuilt.predecessors = tuple(sorted(known))
     ends = [Gap(producer, rebuilt.committed.get(producer, 0), stop) for producer, stop in earlier.reached.items()]
     rebuilt.gaps = [gap for without_line in (*rebuilt.gaps, *ends) for gap in earlier.gaps(*without_line)]
-    segments = [(number, segment_path(log_dir, number).stat().st_ctime) for number in numbers]
+    segments = [(number, _made_at(log_dir, number)) for number in numbers]
+    if not last_is_json:  # nothing may be appended to a segment that is Parquet
+        segments.append((numbers[-1] + 1, time.time()))
     _remove(log_dir / _UNFINISHED)
     store = LogStore(log_dir / _UNFINISHED, create=True)
     try:
@@ -169,6 +142,7 @@ def _rebuild(log_dir: Path, numbers: list[int], obeyed: str | None, earlier: _Ea
             gaps=rebuilt.gaps,
             tombstones=earlier.tombstones,
             predecessors=rebuilt.predecessors,
+            forms=forms,
         )
         rebuilt.log_id = store.log_id()
     finally:
@@ -176,6 +150,14 @@ def _rebuild(log_dir: Path, numbers: list[int], obeyed: str | None, earlier: _Ea
     _put_in_place(log_dir)
     log.info("log.rebuilt", log=rebuilt.log_id, lines=rebuilt.lines, damaged_lines=rebuilt.damaged_lines)
     return rebuilt
+
+
+def _made_at(log_dir: Path, number: int) -> float:
+    paths = [
+        segment_path(log_dir, number),
+        *(parquet_path(log_dir, number, day) for day in days_on_disk(log_dir, number)),
+    ]
+    return min(path.stat().st_ctime for path in paths if path.exists())
 
 
 def _remove(path: Path) -> None:
@@ -228,7 +210,7 @@ def _read_segment(log_dir: Path, number: int, first_row: int, rebuilt: Rebuilt, 
     bad = current
     with segment_path(log_dir, number).open("rb") as segment:
         for line in segment:
-            event = _event(line)
+            event = event_of(line[:-1]) if line.endswith(b"\n") else None
             if event is None:
                 bad = bad.extended(line, 1)
                 continue
@@ -242,7 +224,7 @@ def _read_segment(log_dir: Path, number: int, first_row: int, rebuilt: Rebuilt, 
             current = current.extended(line, 1)
             bad = _following(current)
             rebuilt.lines += 1
-            _count(rebuilt, event)
+            rebuilt.count(event)
         blocks += [current] if current.length else []
         if bad.length and last:
             content = os.pread(segment.fileno(), bad.length, bad.start)
@@ -264,21 +246,3 @@ def _known_bad(log_dir: Path, segment_fd: int, bad: Block, rebuilt: Rebuilt) -> 
     set_aside(log_dir, Damage(bad.segment, bad.start, bad.length, bad.lines), content)
     rebuilt.damaged_lines += bad.lines
     return bad._replace(crc=zlib.crc32(content) ^ 1)
-
-
-def _event(line: bytes) -> _Identified | None:
-    """Who a line is from, if it can be believed: it vouches for itself, or is from before lines did."""
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        event = _decoder.decode(line[:-1])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return event if vouched(line[:-1]) or not claims_checksum(line[:-1]) else None
-
-
-def _count(rebuilt: Rebuilt, event: _Identified) -> None:
-    expected = rebuilt.committed.get(event.producer, 0)
-    if event.seq > expected:
-        rebuilt.gaps.append(Gap(event.producer, expected, event.seq))
-    rebuilt.committed[event.producer] = max(expected, event.seq + 1)

@@ -12,11 +12,14 @@ from driftline.durable import lock_directory, make_directory, sync_directory
 from driftline.errors import LogDamagedError, LogError, LogUnavailableError
 from driftline.eventlog.backup import CHECKSUMS
 from driftline.eventlog.damage import give_to_owner
+from driftline.eventlog.parquet_files import FORMS_WITHIN_S
 from driftline.eventlog.reader import LogReader
 from driftline.eventlog.store import FILE_NAME
-from driftline.eventlog.writer import LINK_NAME, LOCK_WITHIN_S, RESTORING, SEGMENTS, UNPACKED
+from driftline.eventlog.writer import LINK_NAME, LOCK_WITHIN_S, PARQUET, RESTORING, SEGMENTS, UNPACKED
 
-_MEMBER = re.compile(rf"{re.escape(FILE_NAME)}|{SEGMENTS}/\d{{8}}\.jsonl|{CHECKSUMS}")
+_MEMBER = re.compile(
+    rf"{re.escape(FILE_NAME)}|{SEGMENTS}/\d{{8}}\.jsonl|{PARQUET}/day=\d{{4}}-\d\d-\d\d/\d{{8}}\.parquet|{CHECKSUMS}"
+)
 _CHECKSUM = re.compile(r"([0-9a-f]{64})  (\S+)")
 _CHUNK_BYTES = 1 << 20
 
@@ -46,15 +49,21 @@ def restore_backup(archive: BinaryIO, log_dir: Path) -> Restored | None:
             that the restore was interrupted.
     """
     unpacked = log_dir / UNPACKED
-    lock = None
+    lock = forms = None
     try:
         make_directory(log_dir)
         lock = lock_directory(log_dir, within_s=LOCK_WITHIN_S)
         if lock is None:
             return None
-        segments = log_dir / SEGMENTS
-        if segments.is_symlink() or segments.is_mount():
-            raise LogUnavailableError(f"{segments} is a link or a disk of its own, which cannot be replaced as a whole")
+        for folder in (log_dir / SEGMENTS, log_dir / PARQUET):
+            if folder.is_symlink() or folder.is_mount():
+                raise LogUnavailableError(
+                    f"{folder} is a link or a disk of its own, which cannot be replaced as a whole"
+                )
+        make_directory(log_dir / SEGMENTS)
+        forms = lock_directory(log_dir / SEGMENTS, within_s=FORMS_WITHIN_S)
+        if forms is None:
+            raise LogUnavailableError(f"the log in {log_dir} is being compacted; try again in a moment")
         _clear(log_dir)
         restored = _unpack(archive, unpacked)
     except OSError as error:
@@ -67,15 +76,16 @@ def restore_backup(archive: BinaryIO, log_dir: Path) -> Restored | None:
             if lock is not None:
                 shutil.rmtree(unpacked, ignore_errors=True)
         finally:
-            if lock is not None:
-                os.close(lock)
+            for held in (forms, lock):
+                if held is not None:
+                    os.close(held)
 
 
 def _clear(log_dir: Path) -> None:
     """Makes room where an earlier attempt was killed; that it was can still be seen afterwards."""
     shutil.rmtree(log_dir / UNPACKED, ignore_errors=True)
     if (log_dir / RESTORING).exists():
-        for name in (SEGMENTS, FILE_NAME, CHECKSUMS):
+        for name in (SEGMENTS, PARQUET, FILE_NAME, CHECKSUMS):
             _remove(log_dir / RESTORING / name)
 
 
@@ -88,7 +98,9 @@ def _unpack(archive: BinaryIO, folder: Path) -> Restored:
                 content = members.extractfile(member) if member.isreg() else None
                 if content is None or not _MEMBER.fullmatch(member.name) or member.name in digests:
                     raise LogDamagedError(f"the archive is not a backup of a log: it holds {member.name!r}")
-                digests[member.name] = _write(content, folder / member.name)
+                path = folder / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                digests[member.name] = _write(content, path)
     except (tarfile.TarError, EOFError) as error:
         raise LogDamagedError(f"the archive is not a backup of a log, or not all of one: {error}") from error
     _compare(digests, folder)
@@ -100,8 +112,8 @@ def _unpack(archive: BinaryIO, folder: Path) -> Restored:
     except LogError as error:
         raise LogDamagedError(f"the archive is whole, but what was backed up is not a log: {error}") from error
     give_to_owner(folder.parent, folder, *folder.rglob("*"))
-    sync_directory(folder / SEGMENTS)
-    sync_directory(folder)
+    for directory in (*(path for path in folder.rglob("*") if path.is_dir()), folder):
+        sync_directory(directory)
     return restored
 
 
@@ -138,10 +150,11 @@ def _take_the_place(log_dir: Path) -> None:
     try:
         (log_dir / UNPACKED).rename(restoring)  # in the place of an earlier attempt's, which is empty by now
         sync_directory(log_dir)
-        for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", LINK_NAME, SEGMENTS):
+        for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", LINK_NAME, SEGMENTS, PARQUET):
             _remove(log_dir / name)
-        for name in (SEGMENTS, FILE_NAME):
-            (restoring / name).rename(log_dir / name)
+        for name in (SEGMENTS, PARQUET, FILE_NAME):
+            if (restoring / name).exists():  # there is no Parquet in a log that was never compacted
+                (restoring / name).rename(log_dir / name)
         sync_directory(log_dir)
         shutil.rmtree(restoring)
         sync_directory(log_dir)

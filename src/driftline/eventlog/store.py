@@ -6,15 +6,15 @@ from contextlib import suppress
 
 from driftline.errors import LogUnavailableError
 from driftline.eventlog import seal
+from driftline.eventlog.form_record import FormRecord, Forms
 from driftline.eventlog.record import Block, Commit, Gap, Tombstone
-from driftline.eventlog.record_file import RecordFile
 from driftline.eventlog.sqlite_errors import translated
 
 FILE_NAME = "log.sqlite"
 
 
-class LogStore(RecordFile):
-    """The record of one log directory; see :class:`RecordFile` for how it is opened."""
+class LogStore(FormRecord):
+    """The record of one log directory; see ``RecordFile`` for how it is opened."""
 
     # -- what is recorded
 
@@ -52,28 +52,20 @@ class LogStore(RecordFile):
 
     def last_block(self, segment: int) -> Block:
         """Returns the last block of the log, or an empty one at the beginning of a segment that has none."""
-        rows = self._rows(
-            "SELECT segment, start, length, first_row, lines, crc FROM blocks ORDER BY segment DESC, start DESC LIMIT 1"
-        )
-        last = Block(*(int(value) for value in rows[0])) if rows else Block(segment, 0, 0, 0, 0, 0)
-        return last if last.segment == segment else Block(segment, 0, 0, last.first_row + last.lines, 0, 0)
+        with self.snapshot():
+            rows = self._rows(
+                "SELECT segment, start, length, first_row, lines, crc FROM blocks "
+                "ORDER BY segment DESC, start DESC LIMIT 1"
+            )
+            last = Block(*(int(value) for value in rows[0])) if rows else None
+            if last is not None and last.segment == segment:
+                return last
+            rows_before = max(last.first_row + last.lines if last else 0, self._compacted_rows())
+            return Block(segment, 0, 0, rows_before, 0, 0)
 
-    def blocks(self, from_row: int = 0) -> list[Block]:
-        """Returns the blocks in order, beginning with the one that holds this row."""
-        rows = self._rows(
-            "SELECT segment, start, length, first_row, lines, crc FROM blocks WHERE first_row + lines > ? "
-            "ORDER BY segment, start",
-            from_row,
-        )
-        return [Block(*(int(value) for value in row)) for row in rows]
-
-    def segment_lengths(self) -> dict[int, int]:
-        """Returns, for each segment, in order, the bytes that are committed to it."""
-        rows = self._rows(
-            "SELECT number, COALESCE(MAX(start + length), 0) FROM segments LEFT JOIN blocks ON segment = number "
-            "GROUP BY number ORDER BY number"
-        )
-        return {int(row[0]): int(row[1]) for row in rows}
+    def created_at(self, segment: int) -> float:
+        """Returns when a segment was made (Unix time)."""
+        return float(self._rows("SELECT created_at FROM segments WHERE number = ?", segment)[0][0])
 
     # -- recording
 
@@ -90,18 +82,6 @@ class LogStore(RecordFile):
             change += self._put("gaps", "FALSE", [((), gap) for gap in commit.gaps])
             change += self._put("tombstones", "producer = ? AND seq = ?", [(it, it) for it in commit.tombstones])
             seal.follow(self._connection, change)
-
-    def _put(self, table: str, where: str, rows: Iterable[tuple[Sequence[object], Sequence[object]]]) -> int:
-        """Puts each row in the place of the one with its key; returns what the seal has to follow."""
-        removed: list[seal.Row] = []
-        added: list[seal.Row] = []
-        columns = seal.TABLES[table]
-        marks = ",".join("?" * len(columns.split(",")))
-        for key, row in rows:
-            removed += self._connection.execute(f"SELECT {columns} FROM {table} WHERE {where}", key)  # noqa: S608
-            self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
-            added.append(tuple(row))
-        return seal.difference(table, removed, added)
 
     def sync_record(self) -> None:
         """Makes what can be read now survive a power cut, before anything is deleted on the strength of it.
@@ -159,6 +139,7 @@ class LogStore(RecordFile):
         gaps: Iterable[Gap],
         tombstones: Iterable[Tombstone],
         predecessors: Iterable[str],
+        forms: Forms,
     ) -> None:
         """Records, in a store that was just made, what a log was found to hold, and that it replaces other logs.
 
@@ -167,6 +148,8 @@ class LogStore(RecordFile):
         """
         with translated(self.path), self._transaction():
             self._connection.execute("DELETE FROM segments")
+            if any(forms):
+                self._make_compacting()
             for table, rows in (
                 ("segments", segments),
                 ("blocks", blocks),
@@ -174,6 +157,7 @@ class LogStore(RecordFile):
                 ("gaps", gaps),
                 ("tombstones", tombstones),
                 ("predecessors", ((log_id,) for log_id in predecessors)),
+                *(forms._asdict().items() if any(forms) else ()),
             ):
                 marks = ",".join("?" * len(seal.TABLES[table].split(",")))
                 self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608

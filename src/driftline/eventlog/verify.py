@@ -1,5 +1,6 @@
 """Reads the whole log, and sets aside what is not what was committed."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +10,9 @@ import structlog
 
 from driftline.errors import LogUnavailableError
 from driftline.eventlog.damage import Damage, intact, set_aside, sift
-from driftline.eventlog.loss import Loss, find_losses
-from driftline.eventlog.record import Block
-from driftline.eventlog.store import FILE_NAME, LogStore
+from driftline.eventlog.loss import Loss, look
+from driftline.eventlog.parquet_files import damage_of, is_intact, path_of, set_file_aside
+from driftline.eventlog.record import Block, ParquetFile
 from driftline.eventlog.writer import segment_path
 
 log = structlog.get_logger()
@@ -20,16 +21,16 @@ Progress = Callable[[int, int], None]
 
 
 class Found(NamedTuple):
-    """What was found in one block.
+    """What was found in one block, or one Parquet file.
 
     Attributes:
-        block: The block.
+        block: The block, or the file.
         damage: Stretches that are not what was committed.
         problem: Why it could not be read; empty if it could, or if it is not there: ``find_losses`` tells that.
         set_aside: Files that were written to quarantine.
     """
 
-    block: Block
+    block: Block | ParquetFile
     damage: list[Damage]
     problem: str
     set_aside: list[Path]
@@ -103,35 +104,35 @@ def verify_log(log_dir: Path, progress: Progress = lambda _done, _total: None) -
         LogDamagedError: Its record of what is committed is damaged itself.
         LogUnavailableError: The directory cannot be read.
     """
-    log_id, blocks = committed_blocks(log_dir)
     try:
-        verification = Verification(log_id, lost=find_losses(log_dir, blocks))
+        log_id, contents, lost = look(log_dir)
     except OSError as error:
         raise LogUnavailableError(f"cannot read {error.filename}: {error.strerror}") from error
-    total = sum(block.length for block in blocks)
-    for block, damage, problem, set_aside_now in check_blocks(log_dir, blocks):
-        verification.lines += block.lines
-        verification.bytes += block.length
-        verification.damaged += damage
-        verification.set_aside += set_aside_now
-        if problem and problem not in verification.problems:
-            verification.problems.append(problem)
-        progress(verification.bytes, total)
+    verification = Verification(log_id, lost=lost)
+    read_bytes = 0
+    for found in itertools.chain(check_blocks(log_dir, contents.blocks), check_files(log_dir, contents.files)):
+        verification.lines += found.block.lines
+        verification.bytes += _size(found.block)
+        verification.damaged += [_exactly(log_dir, found.block, damage) for damage in found.damage]
+        verification.set_aside += found.set_aside
+        if found.problem and found.problem not in verification.problems:
+            verification.problems.append(found.problem)
+        read_bytes += _size(found.block)
+        progress(read_bytes, contents.size_bytes)
     return verification
 
 
-def committed_blocks(log_dir: Path) -> tuple[str, list[Block]]:
-    """Returns the log's id, and what is committed in it now.
+def _size(entry: Block | ParquetFile) -> int:
+    return entry.length if isinstance(entry, Block) else entry.size_bytes
 
-    Raises:
-        LogNotFoundError: There is no log in it.
-        LogDamagedError: Its record is damaged.
-    """
-    store = LogStore(log_dir / FILE_NAME, at_rest=True)
-    try:
-        return store.log_id(), store.blocks()
-    finally:
-        store.close()
+
+def _exactly(log_dir: Path, entry: Block | ParquetFile, damage: Damage) -> Damage:
+    """The same damage, with those lines only that cannot be read any more."""
+    if isinstance(entry, Block):
+        return damage
+    from driftline.eventlog.parquet import salvaged  # noqa: PLC0415 (DuckDB takes long to load)
+
+    return salvaged(log_dir, entry)
 
 
 def check_blocks(log_dir: Path, blocks: list[Block]) -> Iterator[Found]:
@@ -150,6 +151,28 @@ def check_blocks(log_dir: Path, blocks: list[Block]) -> Iterator[Found]:
         lost = len(content) < block.length
         damage = [] if lost or intact(block, content) else sift(block, content).damage
         yield Found(block, damage, "", [*_set_aside(log_dir, block, content, damage)])
+
+
+def check_files(log_dir: Path, files: list[ParquetFile]) -> Iterator[Found]:
+    """Yields what is found of each Parquet file; a damaged one has been set aside by then, and all its lines count.
+
+    One that is not all there is passed over: ``find_losses`` tells that.
+    """
+    for file in files:
+        path = path_of(log_dir, file)
+        try:
+            if path.stat().st_size < file.size_bytes or is_intact(log_dir, file):
+                yield Found(file, [], "", [])
+                continue
+            aside = set_file_aside(log_dir, file)
+        except FileNotFoundError:
+            yield Found(file, [], "", [])
+        except OSError as error:
+            yield Found(file, [], f"{path} cannot be read, or not be set aside: {error.strerror}", [])
+        else:
+            if aside is not None:
+                log.error("log.damaged", segment=file.segment, day=file.day, lines=file.lines, quarantined=True)
+            yield Found(file, [damage_of(file, file.lines)], "", [aside] if aside else [])
 
 
 def _set_aside(log_dir: Path, block: Block, content: bytes, damage: list[Damage]) -> Iterator[Path]:

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 LINK_NAME = "predictions.jsonl"
 SEGMENTS = "segments"
+PARQUET = "parquet"
+"""In the log's directory from the first compaction on."""
 LOSS_REMEDY = "bring it back from a backup, or go on without what is lost: driftline log repair"
 LOCK_WITHIN_S = 2.0
 """What a repair gives a worker that has locked a damaged log for a look at it, and gives it up again."""
@@ -74,8 +76,13 @@ class LogWriter:
         return self._block.first_row + self._block.lines
 
     @property
+    def segment(self) -> int:
+        """The number of the segment that is appended to."""
+        return self._segment
+
+    @property
     def size_bytes(self) -> int:
-        """Committed bytes in the whole log."""
+        """Bytes that what is committed takes on disk; what compaction saves is seen at the next rotation."""
         return self._earlier_bytes + self._block.start + self._block.length
 
     def try_open(self) -> bool:
@@ -117,8 +124,7 @@ class LogWriter:
             raise LogDamagedError(f"a restore of {self.log_dir} was interrupted: run it again (driftline log restore)")
         shutil.rmtree(self.log_dir / UNPACKED, ignore_errors=True)  # of a restore that never got further
         try:
-            holds_lines = any(path.stat().st_size for path in (self.log_dir / SEGMENTS).glob("*.jsonl"))
-            self._store = LogStore(self.log_dir / FILE_NAME, create=not holds_lines)
+            self._store = LogStore(self.log_dir / FILE_NAME, create=not self._holds_lines())
             self._recover_files(self._store)
         except LogNotFoundError as error:
             raise LogDamagedError(
@@ -131,13 +137,22 @@ class LogWriter:
             self._close_files()
             raise
 
+    def _holds_lines(self) -> bool:
+        if next((self.log_dir / PARQUET).glob("day=*/*.parquet"), None) is not None:
+            return True
+        for path in (self.log_dir / SEGMENTS).glob("*.jsonl"):
+            with suppress(FileNotFoundError):  # it has just become Parquet
+                if path.stat().st_size:
+                    return True
+        return False
+
     def _recover_files(self, store: LogStore) -> None:
         self.log_id = store.log_id()
         self.predecessors = store.predecessors()
         self.committed = store.committed()
         self._segment, self._created_at = store.active_segment()
         self._block = store.last_block(self._segment)
-        self._earlier_bytes = sum(block.length for block in store.blocks() if block.segment != self._segment)
+        self._earlier_bytes = store.size_bytes() - self._block.start - self._block.length
         length = self._block.start + self._block.length
         path = segment_path(self.log_dir, self._segment)
         held = path.stat().st_size if path.exists() else 0
@@ -261,8 +276,9 @@ class LogWriter:
             sync_directory(path.parent)
         except OSError as error:
             raise LogUnavailableError(f"cannot begin {path}: {error.strerror}") from error
-        self._opened_store().start_segment(number, created_at)
-        self._earlier_bytes = self.size_bytes
+        store = self._opened_store()
+        store.start_segment(number, created_at)
+        self._earlier_bytes = store.size_bytes()  # less than it was, if a segment has become Parquet meanwhile
         self._segment, self._created_at = number, created_at
         self._block = Block(number, 0, 0, self.rows, 0, 0)
         log.info("log.rotated", segment=path.name, rows=self.rows)

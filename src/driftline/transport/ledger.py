@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from driftline.errors import LogNotFoundError
 from driftline.eventlog.reader import LogReader
-from driftline.eventlog.record import Gap
+from driftline.eventlog.record import Expired, Gap
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
 
@@ -17,15 +17,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Ledger:
-    """``accepted = logged + in_flight + quarantined + missing``, by counting the log's own lines.
+    """``accepted = logged + in_flight + quarantined + expired + missing``, by counting the log's own lines.
 
     Attributes:
         accepted: Events that got a seq: appended to an outbox here, or known to the log.
         logged: Different events that stand in the log.
         in_flight: Events that an outbox holds and the log has not committed yet.
         quarantined: Events that were damaged on disk, in their outbox or in the log, and are set aside there.
+        expired: Events that were in the log until retention deleted them.
         missing: What is left: events that are nowhere. 0, or the promise is broken.
-        duplicated: Lines of the log whose event stands in it before.
+        duplicated: Lines of the log whose event stands in it before, or has expired.
         gaps: Stretches of events that the log had to go on without; they are among the missing.
         damaged: Stretches of the log whose bytes are not those that were committed, as ``segment:start-stop``.
     """
@@ -34,6 +35,7 @@ class Ledger:
     logged: int
     in_flight: int
     quarantined: int
+    expired: int
     missing: int
     duplicated: int
     gaps: tuple[Gap, ...]
@@ -74,13 +76,17 @@ def take_ledger(outbox_root: Path, log_dir: Path, progress: Progress | None = No
     for producer, here in held.items():
         final[producer] = max(here.stop, final[producer])
     try:
-        with LogReader(log_dir) as log:
-            return _settle(log, held, final, progress)
+        while True:
+            with LogReader(log_dir) as log:
+                expired = log.expired()
+                ledger = _settle(log, held, final, expired, progress)
+                if log.expired() == expired:  # else what was counted and what is there are of two moments
+                    return ledger
     except LogNotFoundError:
         if not final:
             raise
         accepted, in_flight = sum(final.values()), sum(here.beyond(0) for here in held.values())
-        return Ledger(accepted, 0, in_flight, 0, accepted - in_flight, 0, (), ())
+        return Ledger(accepted, 0, in_flight, 0, 0, accepted - in_flight, 0, (), ())
 
 
 class _Held(NamedTuple):
@@ -94,19 +100,31 @@ class _Held(NamedTuple):
         return max(0, min(self.stop, self.stop if stop is None else stop) - max(self.base, committed))
 
 
-def _settle(log: LogReader, held: Mapping[str, _Held], final: Counter[str], progress: Progress | None) -> Ledger:
+def _settle(
+    log: LogReader,
+    held: Mapping[str, _Held],
+    final: Counter[str],
+    stretches: Iterable[Expired],
+    progress: Progress | None,
+) -> Ledger:
+    gone: dict[str, list[Expired]] = {}
+    for stretch in stretches:
+        gone.setdefault(stretch.producer, []).append(stretch)
     with log.snapshot():
         committed, gaps, quarantined = log.committed(), log.gaps(), len(log.tombstones())
-        logged, duplicated, found = _count(log, gaps, progress)
+        logged, duplicated, found = _count(log, gaps, gone, progress)
+    expired = sum(stretch.stop_seq - stretch.first_seq for some in gone.values() for stretch in some)
     # After a repair of a log that had lost lines, a gap reaches beyond what is committed until they have come again.
     reached = Counter(committed)
     for gap in gaps:
         reached[gap.producer] = max(reached[gap.producer], gap.stop_seq)
         if gap.producer in held:
             found[gap] += held[gap.producer].beyond(max(gap.first_seq, committed.get(gap.producer, 0)), gap.stop_seq)
+        for stretch in gone.get(gap.producer, ()):
+            found[gap] += max(0, min(gap.stop_seq, stretch.stop_seq) - max(gap.first_seq, stretch.first_seq))
     accepted = sum((final | reached).values())
     in_flight = sum(here.beyond(committed.get(producer, 0)) for producer, here in held.items())
-    elsewhere = accepted - logged - in_flight
+    elsewhere = accepted - logged - in_flight - expired
     # An event whose line is damaged may have come again, after the record of the log was rebuilt: that is no loss.
     quarantined = min(quarantined + sum(damage.lines for damage in log.damaged), max(0, elsewhere))
     return Ledger(
@@ -114,6 +132,7 @@ def _settle(log: LogReader, held: Mapping[str, _Held], final: Counter[str], prog
         logged=logged,
         in_flight=in_flight,
         quarantined=quarantined,
+        expired=expired,
         missing=elsewhere - quarantined,
         duplicated=duplicated,
         gaps=tuple(gap for gap in dict.fromkeys(gaps) if found[gap] < gap.stop_seq - gap.first_seq),
@@ -121,7 +140,9 @@ def _settle(log: LogReader, held: Mapping[str, _Held], final: Counter[str], prog
     )
 
 
-def _count(log: LogReader, gaps: Iterable[Gap], progress: Progress | None) -> tuple[int, int, Counter[Gap]]:
+def _count(
+    log: LogReader, gaps: Iterable[Gap], gone: Mapping[str, list[Expired]], progress: Progress | None
+) -> tuple[int, int, Counter[Gap]]:
     """Counts lines by whom they are from: the events of one producer stand in the order of their seqs.
 
     Returns:
@@ -136,7 +157,9 @@ def _count(log: LogReader, gaps: Iterable[Gap], progress: Progress | None) -> tu
     following: dict[str, int] = {}
     for size, lines in log.identities():
         for producer, seq in lines:
-            if seq < following.get(producer, 0):
+            if seq < following.get(producer, 0) or any(
+                it.first_seq <= seq < it.stop_seq for it in gone.get(producer, ())
+            ):
                 duplicated += 1
             else:
                 logged += 1

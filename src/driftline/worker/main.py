@@ -11,6 +11,8 @@ import structlog
 from driftline.eventlog.writer import LogWriter
 from driftline.outbox.root import OutboxRoot
 from driftline.probes import HealthServer
+from driftline.supervisor import Child
+from driftline.worker.compaction import compact_closed
 from driftline.worker.embedded import EmbeddedReceiver
 from driftline.worker.scribe import Scribe
 from driftline.worker.scrub import scrub
@@ -55,6 +57,7 @@ async def run_worker(
     segment_max_age_s: float,
     metrics_host: str,
     metrics_port: int | None,
+    compaction: Child | None = None,
 ) -> None:
     """Writes the log until SIGTERM or SIGINT; then finishes the commit under way and returns.
 
@@ -67,6 +70,7 @@ async def run_worker(
         segment_max_age_s: So is one of this age.
         metrics_host: Where metrics and health are served.
         metrics_port: The port for it; None for no such server.
+        compaction: The process that compacts closed segments; None for leaving them as they are.
 
     Raises:
         LogError: The log is damaged, the disk refuses, or the outboxes obey another log.
@@ -82,7 +86,7 @@ async def run_worker(
         scribe.source_away("the broker is away: not reached yet")
     receiver = make_receiver(outbox_root, broker_url, broker_timeout_s)
     health = None if metrics_port is None else HealthServer(metrics_host, metrics_port, lambda: scribe.reason)
-    task = asyncio.create_task(_work(scribe, receiver, log_dir))
+    task = asyncio.create_task(_work(scribe, receiver, log_dir, compaction))
     try:
         await _first(task, stopping)
         if not task.done():
@@ -99,14 +103,17 @@ async def run_worker(
     log.info("worker.stopped")
 
 
-async def _work(scribe: Scribe, receiver: Receiver, log_dir: Path) -> None:
+async def _work(scribe: Scribe, receiver: Receiver, log_dir: Path, compaction: Child | None = None) -> None:
     await scribe.open()
-    scrubbing = asyncio.create_task(scrub(log_dir), name="scrub")
+    beside = [asyncio.create_task(scrub(log_dir), name="scrub")]
+    if compaction is not None:
+        beside.append(asyncio.create_task(compact_closed(compaction, lambda: scribe.segment), name="compaction"))
     try:
         await receiver.run(scribe)
     finally:
-        scrubbing.cancel()
-        await asyncio.gather(scrubbing, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await scribe.close()
 
 

@@ -76,6 +76,11 @@ class Scribe:
         return self._writer.log_id
 
     @property
+    def segment(self) -> int:
+        """The number of the log's segment that is appended to."""
+        return self._writer.segment
+
+    @property
     def predecessors(self) -> frozenset[str]:
         """The logs that it replaces."""
         return self._writer.predecessors

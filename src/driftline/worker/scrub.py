@@ -10,9 +10,9 @@ from prometheus_client import Gauge
 
 from driftline.errors import LogDamagedError, LogError
 from driftline.eventlog.damage import lines_set_aside
-from driftline.eventlog.loss import find_losses
-from driftline.eventlog.record import Block
-from driftline.eventlog.verify import Found, check_blocks, committed_blocks
+from driftline.eventlog.loss import look
+from driftline.eventlog.record import Block, ParquetFile
+from driftline.eventlog.verify import Found, check_blocks, check_files
 
 log = structlog.get_logger()
 
@@ -25,11 +25,11 @@ _PASS_EVERY_S = 60.0
 
 
 async def scrub(log_dir: Path, *, block_every_s: float = _BLOCK_EVERY_S, pass_every_s: float = _PASS_EVERY_S) -> None:
-    """Works until it is cancelled: a block a second, of at most a MiB or so, and at most one pass a minute.
+    """Works until it is cancelled: a MiB or so a second, and at most one pass a minute.
 
     Args:
         log_dir: The log.
-        block_every_s: How long it rests after each block.
+        block_every_s: How long it rests after each block, and for each MiB of a Parquet file.
         pass_every_s: How long from the beginning of one pass to that of the next, at least.
     """
     told: set[str] = set()
@@ -51,17 +51,17 @@ async def scrub(log_dir: Path, *, block_every_s: float = _BLOCK_EVERY_S, pass_ev
 
 async def _pass(log_dir: Path, rest_s: float, told: set[str]) -> None:
     DAMAGED_LINES.set(await asyncio.to_thread(lines_set_aside, log_dir))
-    _, blocks = await asyncio.to_thread(committed_blocks, log_dir)
+    _, contents, losses = await asyncio.to_thread(look, log_dir)
     RECORD_DAMAGED.set(0)
-    losses = await asyncio.to_thread(find_losses, log_dir, blocks)
     LOST_LINES.set(sum(loss.lines for loss in losses))
     _tell(map(str, losses), told)
-    for block in blocks:
-        for found in await asyncio.to_thread(_check, log_dir, block):
+    entries: list[Block | ParquetFile] = [*contents.blocks, *contents.files]
+    for entry in entries:
+        for found in await asyncio.to_thread(_check, log_dir, entry):
             if found.set_aside:
                 DAMAGED_LINES.set(await asyncio.to_thread(lines_set_aside, log_dir))
             _tell(filter(None, [found.problem]), told)
-        await asyncio.sleep(rest_s)
+        await asyncio.sleep(rest_s if isinstance(entry, Block) else rest_s * max(1, entry.size_bytes >> 20))
 
 
 def _tell(problems: Iterable[str], told: set[str]) -> None:
@@ -71,5 +71,5 @@ def _tell(problems: Iterable[str], told: set[str]) -> None:
             log.error("log.incomplete", error=problem)
 
 
-def _check(log_dir: Path, block: Block) -> list[Found]:
-    return list(check_blocks(log_dir, [block]))
+def _check(log_dir: Path, entry: Block | ParquetFile) -> list[Found]:
+    return list(check_blocks(log_dir, [entry]) if isinstance(entry, Block) else check_files(log_dir, [entry]))

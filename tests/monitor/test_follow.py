@@ -13,6 +13,7 @@ from driftline.eventlog.backup import write_backup
 from driftline.eventlog.restore import restore_backup
 from driftline.monitor import follow
 from driftline.monitor.fold import Slicing
+from driftline.monitor.provisional import LOOK_ROWS
 from driftline.monitor.sources import CHUNK_ROWS
 from tests.eventlog.lines import segments
 from tests.monitor.conftest import PLAN, Watch
@@ -318,10 +319,11 @@ class TestReference:
         assert (profile.rows, profile.origin.first_row, profile.origin.stop_row) == (500, 700, 1200)
 
     def test_a_search_through_a_large_log_goes_on_from_step_to_step(self, watch: Watch) -> None:
-        watch.log.add(events(40_000, every_s=0.001, model="another"))
-        watch.log.add(events(500, first_s=40))
+        before = LOOK_ROWS - 200  # the first 200 are found in one step, the others in the next
+        watch.log.add(events(before, every_s=0.001, model="another"))
+        watch.log.add(events(600, first_s=40))
         watch.go_on(700)
-        assert watch.profile.origin.first_row == 40_000
+        assert (watch.profile.origin.first_row, watch.profile.origin.stop_row) == (before, before + 500)
 
     def test_the_same_rows_stand_in_for_it_after_a_restart(self, watch: Watch) -> None:
         watch.log.add(events(600))

@@ -71,6 +71,18 @@ def test_arrow_keys_read_a_chart(console: str, open_page: OpenPage) -> None:
     expect(chart.locator(".legend")).to_have_text("rows changed")
 
 
+def test_a_point_of_a_chart_leads_to_its_window(console: str, open_page: OpenPage) -> None:
+    page = open_page(f"{console}/columns?name=income&together=6")
+    page.locator("#chart-evidence .plot").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Later")).to_be_visible()
+    assert "together=6" in page.url
+    page.locator("#chart-effect .u-over").click(position={"x": 500, "y": 40})
+    expect(page.locator("#column-state")).to_contain_text("no drift")
+
+
 def test_the_theme_is_chosen_by_a_button_and_kept(console: str, open_page: OpenPage) -> None:
     page = open_page(console, color_scheme="light")
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -1,5 +1,6 @@
 """Who is let in, and what a browser may do with what it gets."""
 
+import asyncio
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +14,9 @@ from playwright.sync_api import expect
 from driftline.api.guard import KeyRing
 from driftline.api.keys import add_key, revoke_key
 from driftline.api.tls import Tls
+from driftline.console.server import serving_console
 from driftline.console.sessions import COOKIE, SESSION_S, Sessions
+from driftline.errors import PortError
 from tests.certificates import make_pair
 from tests.console.conftest import OpenPage, config_of, served
 from tests.console.world import World
@@ -164,3 +167,12 @@ def test_a_page_that_fails_says_so_and_keeps_its_headers(make_world: Callable[..
     assert answer.status_code == 500
     assert "This page could not be made." in answer.text
     assert "script-src 'self';" in answer.headers["content-security-policy"]
+
+
+def test_a_port_that_is_taken_is_named_with_the_option_that_chooses_another(console: str, world: World) -> None:
+    async def serve() -> None:
+        async with serving_console(config_of(world.data), "127.0.0.1", int(console.rpartition(":")[2])):
+            pass
+
+    with pytest.raises(PortError, match="where the console should be; --console-port chooses another"):
+        asyncio.run(serve())

@@ -48,6 +48,7 @@ def test_drift_is_seen_on_the_first_page_within_two_windows(make_world: MakeWorl
         page.get_by_role("link", name="age").focus()
         later(world, 2, values=lambda draw, window, windows: drifting(draw, 1, 1))
         expect(page.get_by_role("heading", level=1)).to_contain_text("drifted")
+        expect(page.locator("#status")).to_have_class("status status-bad")
         expect(page.locator(".card-alarm", has_text="income")).to_be_visible()
         expect(page.get_by_role("link", name="age")).to_be_focused()
         page.goto("about:blank")

@@ -27,7 +27,7 @@ def judged(make_world: MakeWorld) -> Iterator[tuple[str, World]]:
 def test_measured_and_estimated_stand_side_by_side(judged: tuple[str, World], open_page: OpenPage) -> None:
     address, _ = judged
     page = open_page(f"{address}/quality")
-    expect(page.locator("#scope")).to_contain_text(re.compile(r"; 2,\d{3} of \d,\d{3} predictions have"))
+    expect(page.locator("#scope")).to_contain_text(re.compile(r"; [23],\d{3} of \d,\d{3} predictions have"))
     row = page.locator("#measures tr", has_text="Accuracy")
     measured, estimated = (float(row.locator("strong").nth(at).inner_text().removesuffix(" %")) for at in (0, 1))
     assert 50 < measured < 80

@@ -52,7 +52,7 @@ class World:
 
     Args:
         data: The folder.
-        now_us: When the last window has just ended.
+        now_us: About when the last window has ended.
         reference_rows: Rows that stand in for a reference.
         names: The model's features.
     """
@@ -67,7 +67,7 @@ class World:
         min_rows: int = 200,
     ) -> None:
         self.data = data
-        self.now_us = now_us
+        self.now_us = now_us // WIDTH_US * WIDTH_US
         self.schema = ModelSchema("churn", "7", "binary", 0.5, tuple(Feature(name, "float", 1.0) for name in names))
         self.writer = LogWriter(data / "logs")
         assert self.writer.try_open()
@@ -149,7 +149,9 @@ class World:
         """Lets the monitor read all there is."""
         while self.follower.step():
             pass
-        self.follower.step()  # with nothing more to read it is the clock that says which windows are over
+        now_us, self.now_us = self.now_us, self.now_us + 3 * US
+        self.follower.step()  # nothing has come for a while: it is the clock that says which windows are over
+        self.now_us = now_us
 
     def traffic(self, minutes: int) -> None:
         """Writes down traffic as the monitor samples it, every five seconds up to now."""

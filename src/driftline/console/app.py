@@ -23,9 +23,9 @@ from driftline.console.live import Live
 from driftline.console.overview import TRAFFIC_HOURS, overview
 from driftline.console.predictions import find_prediction
 from driftline.console.reading import Reading, reading
+from driftline.console.rendering import STATIC_DIR, make_environment
 from driftline.console.reports import Asked, Reports
 from driftline.console.sessions import COOKIE, SESSION_S, Sessions
-from driftline.console.templates import STATIC_DIR, make_environment
 from driftline.errors import MonitorError, ProfileError
 from driftline.monitor.history import AlertHistory
 from driftline.monitor.judge import ALL

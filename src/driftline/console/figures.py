@@ -77,6 +77,7 @@ def effect_chart(windows: Sequence[WindowRow], verdicts: Sequence[VerdictRow]) -
     return {
         "kind": "time",
         "sync": "windows",
+        "windows": [window.window for window in windows],
         "x": [window.stop_us / US for window in windows],
         "marks": [at for at, verdict in enumerate(points) if verdict and verdict.state == "alarm"],
         "series": [series("rows changed", [it and it.moved * 100 for it in points], "current", "%")],
@@ -89,6 +90,7 @@ def evidence_chart(windows: Sequence[WindowRow], verdicts: Sequence[VerdictRow])
     return {
         "kind": "time",
         "sync": "windows",
+        "windows": [window.window for window in windows],
         "x": [window.stop_us / US for window in windows],
         "marks": [at for at, verdict in enumerate(points) if verdict and verdict.state == "alarm"],
         "line": 1,
@@ -109,6 +111,7 @@ def outside_chart(windows: Sequence[WindowRow], verdicts: Sequence[VerdictRow], 
     return {
         "kind": "time",
         "sync": "windows",
+        "windows": [window.window for window in windows],
         "x": [window.stop_us / US for window in windows],
         "least": 1,
         "series": [

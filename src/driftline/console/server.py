@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
@@ -14,7 +14,7 @@ from granian.server.embed import Server
 from driftline.api.tls import Tls, check_tls
 from driftline.console.app import Console
 from driftline.console.config import ConsoleConfig
-from driftline.errors import PortError
+from driftline.errors import MonitorError, PortError
 from driftline.ports import claim
 from driftline.telemetry import GRANIAN_LOGGING
 
@@ -22,17 +22,37 @@ log = structlog.get_logger()
 
 HEADERS_MAX_BYTES: Final = 64 * 1024
 CONNECTIONS_MAX: Final = 512
+LOOK_EVERY_S: Final = 0.01
+
+
+class Serving(NamedTuple):
+    """A console that is served.
+
+    Attributes:
+        port: Where.
+        ended: Done when it is not served any more.
+    """
+
+    port: int
+    ended: asyncio.Task[None]
 
 
 async def serve_console(config: ConsoleConfig, host: str, port: int, tls: Tls | None) -> None:
-    """Serves the console until it is cancelled; see :func:`serving_console`."""
-    async with serving_console(config, host, port, tls):
-        await asyncio.Event().wait()
+    """Serves the console until it is cancelled; see :func:`serving_console`.
+
+    Raises:
+        MonitorError: Its server has ended by itself.
+    """
+    async with serving_console(config, host, port, tls) as serving:
+        await asyncio.wait([serving.ended])
+        raise MonitorError("the server of the console has ended by itself")
 
 
 @asynccontextmanager
-async def serving_console(config: ConsoleConfig, host: str, port: int, tls: Tls | None = None) -> AsyncIterator[int]:
-    """Serves the console within the ``async with``, and yields its port.
+async def serving_console(
+    config: ConsoleConfig, host: str, port: int, tls: Tls | None = None
+) -> AsyncIterator[Serving]:
+    """Serves the console within the ``async with``; when that begins, it takes connections.
 
     Args:
         config: What the console is told.
@@ -68,10 +88,23 @@ async def serving_console(config: ConsoleConfig, host: str, port: int, tls: Tls 
         ssl_protocol_min=SSLProtocols.tls12,
     )
     task = asyncio.create_task(server.serve(), name="console")
-    log.info("console.listening", host=host, port=port, tls=tls is not None, keys=config.keys is not None)
     try:
-        yield port
+        await _until_it_listens(address, port, task)
+        log.info("console.listening", host=host, port=port, tls=tls is not None, keys=config.keys is not None)
+        yield Serving(port, task)
     finally:
         await console.stop()
         server.stop()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         await asyncio.wait([task])
+
+
+async def _until_it_listens(address: str, port: int, server: asyncio.Task[None]) -> None:
+    while not server.done():
+        try:
+            _, writer = await asyncio.open_connection(address, port)
+        except OSError:
+            await asyncio.sleep(LOOK_EVERY_S)
+        else:
+            writer.close()
+            return
+    raise PortError(f"the console cannot listen on {address} port {port}; --console-port chooses another")

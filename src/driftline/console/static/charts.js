@@ -161,10 +161,25 @@
     const at = plot.cursor.idx;
     const last = plot.data[0].length - 1;
     const to = { ArrowLeft: at == null ? last : at - 1, ArrowRight: at == null ? 0 : at + 1, Home: 0, End: last }[event.key];
-    if (event.key === "Escape") plot.setCursor({ left: -10, top: -10 });
+    if (event.key === "Enter") show(place, at);
+    else if (event.key === "Escape") plot.setCursor({ left: -10, top: -10 });
     else if (to !== undefined) point(plot, to);
     else return;
     event.preventDefault();
+  });
+
+  // Of a chart of windows each point leads to its window.
+  function show(place, at) {
+    const { windows } = drawn.get(place.parentElement.id).chart;
+    if (!windows || at == null) return;
+    const address = new URL(location.href);
+    address.searchParams.set("window", windows[at]);
+    location.assign(address);
+  }
+
+  document.addEventListener("click", (event) => {
+    const place = event.target.closest?.("[data-chart] .plot");
+    if (place) show(place, drawn.get(place.parentElement.id).plot.cursor.idx);
   });
 
   const all = () => document.querySelectorAll("[data-chart]").forEach(draw);

@@ -117,6 +117,38 @@ def test_a_broker_file_must_be_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings({})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("alert_webhook", "https://alerts.example.org/token"),
+        ("alert_slack", "https://hooks.slack.com/services/token"),
+        ("alert_smtp", "smtps://me:token@mail.example.org"),
+    ],
+)
+def test_a_receiver_of_alerts_may_be_in_a_file_and_an_empty_file_is_none(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"DRIFTLINE_{name.upper()}_FILE", "secret")
+    Path("secret").write_text(f"{value}\n", encoding="utf-8")
+    Path("driftline.toml").write_text(f'{name} = "https://file.example.org"', encoding="utf-8")
+    settings = load_settings({})
+    assert getattr(settings, name).get_secret_value() == value
+    assert settings.source(name) == f"DRIFTLINE_{name.upper()}_FILE"
+    assert "token" not in str(settings.shown(name))
+    Path("secret").write_text("", encoding="utf-8")
+    assert getattr(load_settings({}), name) is None
+    Path("secret").write_text(f"token{value}", encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    assert "token" not in caught.value.message
+
+
+def test_a_file_is_named_only_for_what_is_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_HOST_FILE", "host")
+    with pytest.raises(UnknownSettingError, match="DRIFTLINE_HOST_FILE"):
+        load_settings({})
+
+
 def test_the_settings_file_may_lie_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("port = 1234", encoding="utf-8")
     monkeypatch.setenv("DRIFTLINE_CONFIG", "other.toml")

@@ -1,32 +1,47 @@
-"""Writes the passwords of the Compose stack into its private volume; ``init`` runs it at each ``docker compose up``.
+"""Writes what is secret in the Compose stack into its private volume; ``init`` runs it at each ``docker compose up``.
 
 A password that the environment names (``REDIS_PASSWORD``, ``GRAFANA_PASSWORD``) wins; else the one that is in the
-volume stays; else one is drawn. A Redis that is running with another one is told. It refuses to let others than this
-machine in (``DRIFTLINE_BIND``) where nobody has said whether they need a key (``DRIFTLINE_AUTH``). With ``--check`` it
-only says whether what the environment names can be used.
+volume stays; else one is drawn. A Redis that is running with another one is told. Receivers of alerts are those that
+the environment names, and no others. It refuses to let others than this machine in (``DRIFTLINE_BIND``) where nobody
+has said whether they need a key (``DRIFTLINE_AUTH``). With ``--check`` it only says whether what the environment names
+can be used.
 
     broker             for Driftline: DRIFTLINE_BROKER_FILE
     redis.conf         for Redis
     redis-password     for the health check of Redis
     grafana-password   for Grafana, which has a user of its own and so must be let read it
+    alert-webhook      for the monitor: DRIFTLINE_ALERT_WEBHOOK_FILE; an empty file is no receiver
+    alert-slack        the same: DRIFTLINE_ALERT_SLACK_FILE
+    alert-smtp         the same: DRIFTLINE_ALERT_SMTP_FILE
 """
 
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
+
+from driftline.alert_address import check_web_address, parse_mail_server
 
 DIRECTORY = Path("/secrets")
 REDIS = "redis:6379/0"
 DRAWN_BYTES = 32
 ANSWER_TIMEOUT_S = 2.0
+RECEIVERS: dict[str, Callable[[str], object]] = {
+    "alert-webhook": check_web_address,
+    "alert-slack": check_web_address,
+    "alert-smtp": parse_mail_server,
+}
 LOOPBACK = ("", "127.0.0.1", "::1", "[::1]", "localhost")
 
 
 class PasswordError(Exception):
     """A password cannot be used; the message does not say it."""
+
+
+class ReceiverError(Exception):
+    """A receiver of alerts cannot be one; the message does not say its address."""
 
 
 class OpenError(Exception):
@@ -38,6 +53,7 @@ def write(directory: Path, environment: Mapping[str, str]) -> None:
 
     Raises:
         PasswordError: A password that was named cannot be used.
+        ReceiverError: A receiver of alerts that was named cannot be one.
         OpenError: Others may come in, and nobody has said how; or they need keys, and there are none.
         OSError: The volume refuses.
     """
@@ -52,6 +68,8 @@ def write(directory: Path, environment: Mapping[str, str]) -> None:
     put(directory / "broker", address(redis) + "\n", 0o600)
     put(directory / "redis.conf", f"requirepass {quoted(redis)}\n", 0o600)
     put(directory / "grafana-password", grafana, 0o444)
+    for name, receiver in receivers(environment).items():
+        put(directory / name, f"{receiver}\n", 0o600)
     # Last: as long as the old one stands here, the next run does all of it again.
     put(directory / "redis-password", redis, 0o600)
 
@@ -61,8 +79,10 @@ def check(environment: Mapping[str, str]) -> tuple[str, str]:
 
     Raises:
         PasswordError: One of them cannot be used.
+        ReceiverError: A receiver of alerts that it names cannot be one.
         OpenError: Others may come in, and nobody has said how.
     """
+    receivers(environment)
     bind, auth = environment.get("DRIFTLINE_BIND", ""), environment.get("DRIFTLINE_AUTH", "")
     if auth not in {"", "keys", "none"}:
         raise OpenError(f"DRIFTLINE_AUTH is {auth}; it must be keys or none")
@@ -72,6 +92,23 @@ def check(environment: Mapping[str, str]) -> tuple[str, str]:
             "(draw one: docker compose run --rm keys add NAME), DRIFTLINE_AUTH=none lets everybody in"
         )
     return named("REDIS_PASSWORD", environment), named("GRAFANA_PASSWORD", environment)
+
+
+def receivers(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the addresses of the receivers of alerts, each by the name of its file; an empty text for none.
+
+    Raises:
+        ReceiverError: One of them cannot be an address.
+    """
+    found = {}
+    for name, checked in RECEIVERS.items():
+        variable = "DRIFTLINE_" + name.upper().replace("-", "_")
+        found[name] = environment.get(variable, "")
+        try:
+            _ = found[name] and checked(found[name])
+        except ValueError as problem:
+            raise ReceiverError(f"{variable}: {problem}") from None
+    return found
 
 
 def named(variable: str, environment: Mapping[str, str]) -> str:
@@ -130,5 +167,5 @@ if __name__ == "__main__":
             check(os.environ)
         else:
             write(DIRECTORY, os.environ)
-    except (PasswordError, OpenError, OSError) as problem:
+    except (PasswordError, ReceiverError, OpenError, OSError) as problem:
         sys.exit(f"init: {problem}")

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from deploy.e2e import faults, kustomize, lifecycle, page, standins, tools, upgrades
+from deploy.e2e import faults, kustomize, lifecycle, monitored, page, standins, tools, upgrades
 from deploy.e2e.commands import Shell
 from deploy.e2e.engine import Engine
 from deploy.e2e.errands import Errands
@@ -38,6 +38,9 @@ CHECKS = (
     lifecycle.deploys_to_a_clean_machine,
     lifecycle.answers_the_readme,
     lifecycle.runs_again_without_a_change,
+    monitored.adopts_a_reference,
+    monitored.tells_of_drift_once,
+    monitored.survives_kill_9,
     faults.port_taken,
     faults.unusable_password,
     faults.wrong_password,
@@ -45,6 +48,8 @@ CHECKS = (
     upgrades.upgrades_under_load,
     upgrades.gives_up_a_release_that_does_not_get_ready,
     upgrades.rolls_back_under_load,
+    monitored.goes_on_after_an_upgrade,
+    monitored.goes_and_comes_back,
     page.restores_a_backup,
     page.makes_load_and_a_report,
     page.is_watched,
@@ -161,7 +166,9 @@ class EndToEnd:
         with steps.preparation("Ansible") as notes:
             notes.append(ansible.result(steps))
         images = self._errands.start("images", self._make_other_images, first)
-        return World(steps, shell, self._machine, EventLog(self._machine), first, second, archives, self._work, images)
+        told = monitored.settings(self._machine)
+        log = EventLog(self._machine)
+        return World(steps, shell, self._machine, log, first, second, archives, self._work, told, images)
 
     def _make_other_images(self, shell: Shell, release: Release) -> str:
         standins.make_all([standins.prometheus(page.PROMETHEUS)], shell, self._cache)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deploy.e2e.eventlog import FOLDER, VOLUMES
+from deploy.e2e.monitored import has_counted_all
 from deploy.e2e.steps import CheckError, ensure
 from deploy.e2e.world import SOON_S, World
 
@@ -59,24 +60,26 @@ def log_volume_full(world: World) -> None:
             world.machine.run(f"rm {FOLDER}/filler")
             notes.append(world.all_logged(within_s=60))
         world.predict()
-        notes.append(world.all_logged())
+        notes += [world.all_logged(), has_counted_all(world)]
 
 
 @contextmanager
 def _small_log_volume(world: World, megabytes: int) -> Iterator[None]:
     """Puts the log on a small disk; in the end, what it has written is moved back."""
     kept = "/var/tmp/log-volume"  # noqa: S108 - on the machine
+    # Who reads it first: only the last one to close SQLite's file takes its write-ahead log away, which has megabytes.
+    stop = "docker stop driftline-monitor-1; docker stop driftline-worker-1"
+    start = "docker start driftline-worker-1 driftline-monitor-1"
     world.machine.run(
-        f"docker stop driftline-worker-1; rm -rf {kept}; cp --archive {FOLDER} {kept}; "
+        f"{stop}; rm -rf {kept}; cp --archive {FOLDER} {kept}; "
         f"mount -t tmpfs -o size={megabytes}m,mode=0755 tmpfs {FOLDER}; "
-        f"cp --archive {kept}/. {FOLDER}; docker start driftline-worker-1"
+        f"cp --archive {kept}/. {FOLDER}; {start}"
     )
     world.predict()
     world.all_logged()
     yield
     world.machine.run(
-        f"docker stop driftline-worker-1; rm -rf {kept}; cp --archive {FOLDER} {kept}; umount {FOLDER}; "
-        f"cp --archive {kept}/. {FOLDER}; docker start driftline-worker-1"
+        f"{stop}; rm -rf {kept}; cp --archive {FOLDER} {kept}; umount {FOLDER}; cp --archive {kept}/. {FOLDER}; {start}"
     )
 
 

@@ -10,7 +10,7 @@ from deploy.e2e.steps import ensure
 from deploy.e2e.tools import PROJECT
 from deploy.e2e.world import OPT, READY_WITHIN_S, World
 
-KEPT_VOLUMES = {"driftline_log", "driftline_outbox", "driftline_redis", "driftline_secrets"}
+KEPT_VOLUMES = {"driftline_log", "driftline_monitor", "driftline_outbox", "driftline_redis", "driftline_secrets"}
 
 
 def foresees_the_first_run(world: World) -> None:

@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -55,10 +55,15 @@ class Load:
 
 
 @contextmanager
-def load_on(url: str) -> Iterator[Load]:
-    """Puts the API under load for as long as the block takes; what was answered is complete after it."""
+def load_on(url: str, draw: Callable[[], str] = lambda: BODY) -> Iterator[Load]:
+    """Puts the API under load for as long as the block takes; what was answered is complete after it.
+
+    Args:
+        url: The API's.
+        draw: Gives the body of the next request.
+    """
     load, stop = Load(), threading.Event()
-    clients = [threading.Thread(target=_ask, args=(url, load, stop), daemon=True) for _ in range(CLIENTS)]
+    clients = [threading.Thread(target=_ask, args=(url, draw, load, stop), daemon=True) for _ in range(CLIENTS)]
     for client in clients:
         client.start()
     try:
@@ -77,18 +82,18 @@ def predict(url: str) -> tuple[int, str]:
     """
     connection = _connect(url)
     try:
-        return _predict(connection)
+        return _predict(connection, BODY)
     except http.client.HTTPException as error:
         raise OSError(str(error) or type(error).__name__) from error
     finally:
         connection.close()
 
 
-def _ask(url: str, load: Load, stop: threading.Event) -> None:
+def _ask(url: str, draw: Callable[[], str], load: Load, stop: threading.Event) -> None:
     connection = _connect(url)
     while not stop.wait(PAUSE_S):
         try:
-            load.note(*_predict(connection))
+            load.note(*_predict(connection, draw()))
         except (OSError, http.client.HTTPException):
             load.note(None)
             connection.close()  # the next request opens it again
@@ -96,11 +101,11 @@ def _ask(url: str, load: Load, stop: threading.Event) -> None:
     connection.close()
 
 
-def _predict(connection: http.client.HTTPConnection) -> tuple[int, str]:
-    connection.request("POST", "/predict", BODY, {"Content-Type": "application/json"})
+def _predict(connection: http.client.HTTPConnection, body: str) -> tuple[int, str]:
+    connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
     answer = connection.getresponse()
-    body = answer.read()
-    return answer.status, str(json.loads(body)["request_id"]) if answer.status == OK else ""
+    said = answer.read()
+    return answer.status, str(json.loads(said)["request_id"]) if answer.status == OK else ""
 
 
 def _connect(url: str) -> http.client.HTTPConnection:

@@ -38,6 +38,7 @@ class Machine:
     Attributes:
         ssh_port: Where its sshd is to be found on this machine.
         url: Where its port 8000 is to be found on this machine.
+        address: By which its containers reach it; known once it has booted.
         key: The file with the private key.
     """
 
@@ -48,6 +49,7 @@ class Machine:
         self.ssh_port, self._http_port = free_port(), free_port()
         self.url = f"http://localhost:{self._http_port}"
         self.key = folder / "key"
+        self.address = ""
 
     def boot(self) -> None:
         """Starts it and waits until one can log in.
@@ -71,6 +73,7 @@ class Machine:
         for home, user in (("/home/deploy", "deploy"), ("/root", "root")):
             self.run(f"install -d -m 700 -o {user} {home}/.ssh && cat >{home}/.ssh/authorized_keys", stdin=public)
             self.run(f"chown {user} {home}/.ssh/authorized_keys")
+        self.address = self.run("hostname --all-ip-addresses").split()[0]
         for _ in range(SSH_WITHIN_S):
             if all(self._login(user) for user in USERS):
                 return

@@ -5,12 +5,13 @@ import time
 from typing import Any
 
 from deploy.e2e.eventlog import FOLDER
+from deploy.e2e.monitored import has_counted_all
 from deploy.e2e.steps import CheckError, ensure
 from deploy.e2e.world import OPT, World
 
 KEPT = "/var/tmp/log.tar"  # noqa: S108 - on the machine
 PROMETHEUS = "prom/prometheus:v3.5.0"
-JOBS = {"driftline-api", "driftline-worker", "prometheus"}
+JOBS = {"driftline-api", "driftline-worker", "driftline-monitor", "prometheus"}
 SCRAPED_WITHIN_S = 60
 
 
@@ -26,6 +27,7 @@ def restores_a_backup(world: World) -> None:
         notes.append(world.all_logged())
         ledger = _compose(world, "exec -T worker driftline ledger --json")
         ensure(json.loads(ledger)["balanced"], f"the ledger does not balance: {ledger}")
+        notes.append(has_counted_all(world))
 
 
 def makes_load_and_a_report(world: World) -> None:
@@ -76,6 +78,7 @@ def replaces_a_lost_log(world: World) -> None:
         notes.append(_compose(world, f"run --rm --no-deps -T worker log replace {old}"))
         _compose(world, "start worker")
         notes.append(world.all_logged())
+        notes.append(has_counted_all(world))
 
 
 def _compose(world: World, command: str) -> str:

@@ -31,9 +31,10 @@ class Playbook:
         machine: Where to.
         folder: The playbook's.
         work: For the inventory, and for what Ansible keeps.
+        environment: The variable ``driftline_env`` of each run.
     """
 
-    def __init__(self, shell: Shell, machine: Machine, folder: Path, work: Path) -> None:
+    def __init__(self, shell: Shell, machine: Machine, folder: Path, work: Path, environment: dict[str, Any]) -> None:
         self._shell = shell
         self._machine = machine
         self._folder = folder
@@ -41,6 +42,7 @@ class Playbook:
         self._always: dict[str, Any] = {
             "driftline_bind": "0.0.0.0",  # noqa: S104 - seen from outside the machine
             "driftline_auth": "none",
+            "driftline_env": environment,
         }
 
     def run(self, *arguments: str, user: str = "deploy", **variables: Any) -> Played:

@@ -4,6 +4,9 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from deploy.e2e.commands import Shell
 from deploy.e2e.tools import PROJECT
@@ -75,6 +78,17 @@ def copy_project(folder: Path, number: int) -> Release:
         path.chmod(path.stat().st_mode & 0o700)
     init.write_text(text.replace(found[0], f'__version__ = "{version}"'))
     return Release(folder, version)
+
+
+def without_monitor(release: Release) -> Release:
+    """The release as it would be if it were from before there was a monitor."""
+    path = release.folder / "compose.yaml"
+    stack: dict[str, Any] = yaml.safe_load(path.read_text())
+    del stack["services"]["monitor"], stack["volumes"]["monitor"]
+    for service in stack["services"].values():
+        service["volumes"] = [mount for mount in service["volumes"] if not str(mount).startswith("monitor:")]
+    path.write_text(yaml.safe_dump(stack))
+    return release
 
 
 def save(shell: Shell, archive: Path, *images: str) -> str:

@@ -32,6 +32,7 @@ class World:
         second: The one after it.
         archives: The image archives that bring the first release, and the base image of the second.
         work: A folder for what checks make.
+        told: Variables of .env that every deployment has.
         other_images: The images of the report, the load test and Prometheus, which are made meanwhile.
         answered: The ``request_id`` of every prediction that was ever answered: the log has to have all, once, always.
     """
@@ -44,12 +45,13 @@ class World:
     second: Release
     archives: dict[str, Path]
     work: Path
+    told: dict[str, Any]
     other_images: Errand
     answered: list[str] = field(default_factory=list)
 
     def playbook(self, release: Release) -> Playbook:
         """The release's own playbook."""
-        return Playbook(self.shell, self.machine, release.folder / "deploy" / "ansible", self.work)
+        return Playbook(self.shell, self.machine, release.folder / "deploy" / "ansible", self.work, self.told)
 
     def deployment(self) -> dict[str, Any]:
         """The variables that deploy the first release from its archive."""

@@ -1,8 +1,8 @@
 """The settings, each with the place its value came from.
 
-A command-line flag wins over a ``DRIFTLINE_*`` variable, that over the file ``DRIFTLINE_BROKER_FILE`` names and that
-over ``REDIS_URL`` (both for the broker), that over ``driftline.toml`` in the working directory (or the file
-``DRIFTLINE_CONFIG`` names), and that over the default.
+A command-line flag wins over a ``DRIFTLINE_*`` variable, that over the file that ``DRIFTLINE_*_FILE`` names (for what
+is secret) and that over ``REDIS_URL`` (for the broker), that over ``driftline.toml`` in the working directory (or the
+file ``DRIFTLINE_CONFIG`` names), and that over the default.
 Nothing is read when this module is imported or a :class:`Settings` is made, only by :func:`load_settings`.
 """
 
@@ -41,7 +41,6 @@ ENV_PREFIX = "DRIFTLINE_"
 CONFIG_VARIABLE = "DRIFTLINE_CONFIG"
 CONFIG_FILE = "driftline.toml"
 BROKER_VARIABLE = "REDIS_URL"
-BROKER_FILE_VARIABLE = "DRIFTLINE_BROKER_FILE"
 
 T = TypeVar("T", bound=SecretStr | str)
 
@@ -325,6 +324,11 @@ def variable(name: str) -> str:
     return ENV_PREFIX + name.upper()
 
 
+def file_variable(name: str) -> str:
+    """The environment variable that names the file with a secret setting."""
+    return f"{variable(name)}_FILE"
+
+
 def flag(name: str) -> str:
     """The command-line flag of a setting."""
     return "--" + name.replace("_", "-")
@@ -345,11 +349,11 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     environment = _from_environment()
     given = {name: value for name, value in flags.items() if value is not None}
     # A file that would not be heeded need not exist.
-    broker = {} if "broker" in environment | given else _from_broker_file()
+    secrets = _from_secret_files(_SECRETS - environment.keys() - given.keys())
     layers: list[tuple[Callable[[str], str], dict[str, Any]]] = [
         (lambda name: f"{name} in {path}", _from_file(path)),
         (lambda _: BROKER_VARIABLE, {"broker": redis_url} if redis_url else {}),
-        (lambda _: BROKER_FILE_VARIABLE, broker),
+        (file_variable, secrets),
         (variable, environment),
         (flag, given),
     ]
@@ -366,26 +370,30 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
 
 def _from_environment() -> dict[str, Any]:
     known = [variable(name) for name in Settings.model_fields]
+    others = [CONFIG_VARIABLE, *map(file_variable, _SECRETS)]
     for name in os.environ:
-        if name.upper().startswith(ENV_PREFIX) and name.upper() not in [*known, CONFIG_VARIABLE, BROKER_FILE_VARIABLE]:
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in [*known, *others]:
             raise UnknownSettingError(f"there is no setting {name}; the nearest is {_nearest(name.upper(), known)}")
     return EnvSettingsSource(Settings)()
 
 
-def _from_broker_file() -> dict[str, Any]:
-    path = os.environ.get(BROKER_FILE_VARIABLE)
-    if not path:
-        return {}
+def _from_secret_files(names: Iterable[str]) -> dict[str, str]:
+    named = {name: path for name in sorted(names) if (path := os.environ.get(file_variable(name)))}
+    return {name: _secret_in(Path(path), file_variable(name)) for name, path in named.items()}
+
+
+def _secret_in(path: Path, named_by: str) -> str:
     try:
-        address = Path(path).read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SettingsError(f"{BROKER_FILE_VARIABLE} names {path}, which cannot be read: {reason}") from None
-    if not address:
-        raise SettingsError(f"{BROKER_FILE_VARIABLE} names {path}, which is empty")
-    if len(address.splitlines()) > 1:
-        raise SettingsError(f"{BROKER_FILE_VARIABLE} names {path}, which has more than one line")
-    return {"broker": address}
+        raise SettingsError(f"{named_by} names {path}, which cannot be read: {reason}") from None
+    # Without a broker it would run in another way than it was meant to; receivers of alerts can be none.
+    if not secret and named_by == file_variable("broker"):
+        raise SettingsError(f"{named_by} names {path}, which is empty")
+    if len(secret.splitlines()) > 1:
+        raise SettingsError(f"{named_by} names {path}, which has more than one line")
+    return secret
 
 
 def _from_file(path: Path) -> dict[str, Any]:

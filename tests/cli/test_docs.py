@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from driftline.cli.exits import MEANING, Exit
-from driftline.settings import ENV_PREFIX, Settings
+from driftline.settings import ENV_PREFIX, Settings, file_variable
 from tests.cli.commands import Command, commands
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -37,7 +37,7 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 def test_variables_named_in_the_documentation_exist() -> None:
     known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {
         "DRIFTLINE_CONFIG",
-        "DRIFTLINE_BROKER_FILE",
+        *map(file_variable, ("broker", "alert_webhook", "alert_slack", "alert_smtp")),
     }
     known |= set(re.findall(r"^#(DRIFTLINE_[A-Z_]+)=", (DOCS.parent / ".env.example").read_text("utf-8"), re.MULTILINE))
     harness = "".join(path.read_text("utf-8") for path in (DOCS.parent / "deploy" / "e2e").glob("*.py"))

@@ -37,10 +37,17 @@ def pod(workload: Manifest) -> Manifest:
     return found
 
 
-def container(workload: Manifest) -> Manifest:
-    """The one container of a workload."""
-    [found] = pod(workload)["containers"]
-    return dict(found)
+def containers(workload: Manifest) -> list[Manifest]:
+    """The containers of a workload; the first one has its name."""
+    found: list[Manifest] = pod(workload)["containers"]
+    return found
+
+
+def container(workload: Manifest, name: str | None = None) -> Manifest:
+    """The container of this name in a workload, or the one that it is named after."""
+    wanted = name or labels(workload)["app.kubernetes.io/component"]
+    [found] = [one for one in containers(workload) if one["name"] == wanted]
+    return found
 
 
 def labels(workload: Manifest) -> dict[str, str]:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.docker.draw_password import RECEIVERS
 from driftline import __version__
+from driftline.settings import Settings, file_variable, variable
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
@@ -16,7 +18,7 @@ STACK = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = STACK["services"]
 ENDING = {"init", "report", "load", "keys"}
 LONG_RUNNING = sorted(SERVICES.keys() - ENDING)
-PUBLISHED = {"api", "prometheus", "grafana"}
+PUBLISHED = {"api", "monitor", "prometheus", "grafana"}
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
@@ -44,13 +46,14 @@ def test_there_are_these_services_and_volumes() -> None:
         "redis": [],
         "api": [],
         "worker": [],
+        "monitor": [],
         "keys": ["tools"],
         "report": ["tools"],
         "load": ["load"],
         "prometheus": ["monitoring"],
         "grafana": ["monitoring"],
     }
-    assert set(STACK["volumes"]) == {"outbox", "log", "redis", "secrets", "prometheus", "grafana"}
+    assert set(STACK["volumes"]) == {"outbox", "log", "monitor", "redis", "secrets", "prometheus", "grafana"}
 
 
 def test_every_variable_has_a_default() -> None:
@@ -125,17 +128,19 @@ def test_redis_keeps_and_refuses_rather_than_forgets() -> None:
     assert 2 * byte_count(most[1]) < byte_count(filled_in(SERVICES["redis"]["mem_limit"]))
 
 
-def test_passwords_stand_in_the_environment_of_init_alone() -> None:
-    holding = {name for name, service in SERVICES.items() if re.search(r"\$\{\w*PASSWORD", str(service))}
-    assert holding == {"init"}
+def test_what_is_secret_stands_in_the_environment_of_init_alone() -> None:
+    secret = r"\$\{(\w*PASSWORD|DRIFTLINE_ALERT_(WEBHOOK|SLACK|SMTP))\b"
+    assert {name for name, service in SERVICES.items() if re.search(secret, str(service))} == {"init"}
+    environment = SERVICES["init"]["environment"]
+    assert len([value for value in environment.values() if re.search(secret, value)]) == 2 + len(RECEIVERS)
     assert {
         name
         for name, service in SERVICES.items()
         if any(str(each).startswith("secrets:") for each in service["volumes"])
-    } == {"init", "keys", "redis", "api", "worker", "grafana"}
+    } == {"init", "keys", "redis", "api", "worker", "monitor", "grafana"}
 
 
-@pytest.mark.parametrize(("volume", "writer"), [("outbox", "api"), ("log", "worker")])
+@pytest.mark.parametrize(("volume", "writer"), [("outbox", "api"), ("log", "worker"), ("monitor", "monitor")])
 def test_each_volume_has_one_writer(volume: str, writer: str) -> None:
     assert writing_to(volume) == {writer}
 
@@ -151,6 +156,7 @@ def writing_to(volume: str) -> set[str]:
 
 def test_keys_are_drawn_where_the_api_looks_for_them() -> None:
     path = SERVICES["api"]["environment"]["DRIFTLINE_KEYS"]
+    assert SERVICES["monitor"]["environment"]["DRIFTLINE_KEYS"] == path
     assert SERVICES["keys"]["environment"] == {"DRIFTLINE_KEYS": path}
     assert SERVICES["keys"]["network_mode"] == "none"
     assert path.startswith("/secrets/")
@@ -160,11 +166,50 @@ def test_init_is_told_whether_others_come_in_and_whether_that_was_said() -> None
     told = SERVICES["init"]["environment"]
     assert told["DRIFTLINE_AUTH"] == "${DRIFTLINE_AUTH-}", "no default here: unsaid is empty"
     assert filled_in(told["DRIFTLINE_BIND"]) == "127.0.0.1"
-    assert filled_in(SERVICES["api"]["environment"]["DRIFTLINE_AUTH"]) == "none"
+    for name in ("api", "monitor"):
+        assert filled_in(SERVICES[name]["environment"]["DRIFTLINE_AUTH"]) == "none"
 
 
-def test_a_changed_password_reaches_those_who_read_it_at_the_start() -> None:
-    for name in ("api", "worker"):
+def test_the_monitor_keeps_all_it_writes_on_its_volume_and_finds_what_init_writes() -> None:
+    environment = SERVICES["monitor"]["environment"]
+    settings = Settings(data=Path("/data"), reference=Path(environment["DRIFTLINE_REFERENCE"]))
+    [volume] = [str(mount).split(":")[1] for mount in SERVICES["monitor"]["volumes"] if "monitor:" in str(mount)]
+    assert str(settings.monitor_dir) == volume
+    assert str(settings.reference_file.parent) == volume
+    files = {file_variable(name.replace("-", "_")): f"/secrets/{name}" for name in RECEIVERS}
+    assert {name: value for name, value in environment.items() if name.endswith("_FILE")} == files
+
+
+def test_the_monitor_asks_for_the_apis_metrics_where_they_are() -> None:
+    port = SERVICES["api"]["environment"]["DRIFTLINE_API_METRICS_PORT"]
+    assert SERVICES["monitor"]["environment"]["DRIFTLINE_API_METRICS_URL"] == f"http://api:{port}/metrics"
+
+
+def test_ports_of_the_monitor_are_those_of_its_settings() -> None:
+    [published] = SERVICES["monitor"]["ports"]
+    assert filled_in(published).endswith(f":{Settings().console_port}")
+    assert SERVICES["monitor"]["healthcheck"]["test"][-1] == str(Settings().monitor_metrics_port)
+
+
+@pytest.mark.parametrize("name", ["DRIFTLINE_WINDOW_S", "DRIFTLINE_DRIFT_DAYS"])
+def test_what_the_monitor_is_told_by_default_is_its_settings_default(name: str) -> None:
+    default = getattr(Settings(), name.removeprefix("DRIFTLINE_").lower())
+    assert float(defaults()[name]) == default
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "monitor"])
+def test_a_container_is_given_settings_that_exist(name: str) -> None:
+    known = {variable(setting) for setting in Settings.model_fields} | {file_variable("broker")}
+    known |= {file_variable(receiver.replace("-", "_")) for receiver in RECEIVERS}
+    assert set(SERVICES[name]["environment"]) <= known
+
+
+def test_the_monitor_waits_for_nobody_but_init() -> None:
+    assert set(SERVICES["monitor"]["depends_on"]) == {"init"}
+
+
+def test_a_changed_secret_reaches_those_who_read_it_at_the_start() -> None:
+    for name in ("api", "worker", "monitor"):
         assert SERVICES[name]["depends_on"]["init"] == {"condition": "service_completed_successfully", "restart": True}
 
 

@@ -8,14 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.e2e.commands import CommandError, Shell
 from deploy.e2e.engine import make_room_for_groups
 from deploy.e2e.eventlog import EventLog
 from deploy.e2e.firewall import Firewall
 from deploy.e2e.playbook import MESSAGE, RECAP
-from deploy.e2e.release import PARTS, copy_project
+from deploy.e2e.release import PARTS, copy_project, without_monitor
 from deploy.e2e.steps import CHECK_FAILED, NOT_SET_UP, CheckError, SetupError, StepFailedError, Steps, ensure
+from deploy.e2e.tools import PROJECT
 from tests.deploy.test_ansible import OWN
 
 FAILED = """
@@ -79,6 +81,14 @@ def test_a_release_holds_all_that_the_playbook_brings_and_says_its_own_version(t
     assert [path for path in OWN["driftline_bundle_paths"] if not (release.folder / path).exists()] == []
     assert "deploy" in PARTS
     assert [path for path in release.folder.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+def test_a_release_from_before_the_monitor_is_the_project_without_its_service_and_volume(tmp_path: Path) -> None:
+    release = without_monitor(copy_project(tmp_path / "release", 0))
+    now, before = (yaml.safe_load((folder / "compose.yaml").read_text()) for folder in (PROJECT, release.folder))
+    assert now["services"].keys() - before["services"].keys() == {"monitor"}
+    assert now["volumes"].keys() - before["volumes"].keys() == {"monitor"}
+    assert "monitor:/" not in str([service.get("volumes") for service in before["services"].values()])
 
 
 def test_a_program_that_fails_or_takes_too_long_says_so_and_ends(tmp_path: Path) -> None:

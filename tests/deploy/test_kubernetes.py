@@ -22,6 +22,7 @@ from tests.deploy.manifests import (
     KUBERNETES,
     Manifest,
     container,
+    containers,
     kustomization,
     labels,
     manifest,
@@ -35,6 +36,8 @@ from tests.waiting import wait_until
 OLDEST = "1.30"  # its `sleep` before a stop is what the API needs
 WORKLOADS = manifests("StatefulSet")
 OURS = [workload for workload in WORKLOADS if container(workload)["image"] == "driftline"]
+CONTAINERS = [(workload, one) for workload in WORKLOADS for one in containers(workload)]
+OUR_CONTAINERS = [one for _, one in CONTAINERS if one["image"] == "driftline"]
 PAGES = "".join(
     page.read_text(encoding="utf-8") for page in sorted((KUBERNETES.parents[1] / "docs").glob("deploy*.md"))
 )
@@ -47,6 +50,12 @@ def name_of(found: Any) -> str:
 every_manifest = pytest.mark.parametrize("found", manifests(), ids=name_of)
 every_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
 every_one_of_ours = pytest.mark.parametrize("workload", OURS, ids=name_of)
+every_container = pytest.mark.parametrize(
+    ("workload", "inside"),
+    CONTAINERS,
+    ids=lambda each: each["metadata"]["name"] if "metadata" in each else each["name"],
+)
+every_container_of_ours = pytest.mark.parametrize("inside", OUR_CONTAINERS, ids=lambda inside: inside["name"])
 
 
 # -- what Kubernetes and kustomize would say
@@ -79,7 +88,7 @@ def test_the_pod_that_restores_is_what_the_schema_asks_for_and_finds_the_workers
     restoring = yaml.safe_load(shown[1])
     kubernetes_validate.validate(restoring, OLDEST, strict=True)
     worker = manifest("StatefulSet", "driftline-worker")
-    [claim] = worker["spec"]["volumeClaimTemplates"]
+    [claim] = [one for one in worker["spec"]["volumeClaimTemplates"] if one["metadata"]["name"] == "log"]
     [volume] = restoring["spec"]["volumes"]
     assert volume["persistentVolumeClaim"]["claimName"] == f"{claim['metadata']['name']}-driftline-worker-0"
     mounts = {mount["mountPath"] for mount in container(worker)["volumeMounts"]}
@@ -90,7 +99,7 @@ def test_the_image_is_that_of_this_version() -> None:
     tags = {image["name"]: image["newTag"] for image in kustomization()["images"]}
     assert tags["driftline"] == driftline.__version__
     assert tags["redis"].startswith("7.")
-    assert {container(workload)["image"] for workload in WORKLOADS} == set(tags)
+    assert {inside["image"] for _, inside in CONTAINERS} == set(tags)
 
 
 @every_manifest
@@ -114,17 +123,18 @@ def test_a_workload_selects_its_own_pods_and_no_others(workload: Manifest) -> No
 @pytest.mark.parametrize("service", manifests("Service"), ids=name_of)
 def test_a_service_leads_to_a_port_that_is_there(service: Manifest) -> None:
     [behind] = [one for one in WORKLOADS if selects({"matchLabels": service["spec"]["selector"]}, labels(one))]
-    ports = {port["name"]: port["containerPort"] for port in container(behind)["ports"]}
+    ports = {port["name"]: port["containerPort"] for inside in containers(behind) for port in inside["ports"]}
     assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == ports
 
 
 def test_the_ports_that_the_network_lets_through_are_those_that_are_listened_on() -> None:
     listened_on = {
-        component: [port["containerPort"] for port in container(workload)["ports"]]
+        component: [port["containerPort"] for inside in containers(workload) for port in inside["ports"]]
         for workload in WORKLOADS
         for component in [labels(workload)["app.kubernetes.io/component"]]
     }
-    assert listened_on == {"api": [8000], "worker": [9101], "redis": [6379]}
+    console = Settings().console_port
+    assert listened_on == {"api": [8000], "worker": [9101, console, 9102], "redis": [6379]}
     let_in = {
         component: [
             port["port"]
@@ -136,7 +146,9 @@ def test_the_ports_that_the_network_lets_through_are_those_that_are_listened_on(
         for workload in WORKLOADS
         for component in [labels(workload)["app.kubernetes.io/component"]]
     }
-    assert let_in == listened_on
+    assert let_in == {**listened_on, "worker": [9101, 9102]}, (
+        "nobody has to see the console but who opens the way to it"
+    )
 
 
 def test_each_pod_is_cut_off_first() -> None:
@@ -167,11 +179,12 @@ def test_a_pod_keeps_to_the_restricted_standard(workload: Manifest) -> None:
     assert security["runAsNonRoot"]
     assert min(security["runAsUser"], security["runAsGroup"], security["fsGroup"]) > 0
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container(workload)["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for inside in containers(workload):
+        assert inside["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
     assert pod(workload)["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod(workload))
     assert all({"secret", "configMap", "emptyDir"} & set(volume) for volume in pod(workload)["volumes"])
@@ -181,28 +194,52 @@ def test_a_pod_keeps_to_the_restricted_standard(workload: Manifest) -> None:
 def test_each_mount_has_its_volume_and_each_volume_its_mount(workload: Manifest) -> None:
     claims = [claim["metadata"]["name"] for claim in workload["spec"]["volumeClaimTemplates"]]
     volumes = [volume["name"] for volume in pod(workload)["volumes"]]
-    assert sorted(claims + volumes) == sorted(mount["name"] for mount in container(workload)["volumeMounts"])
+    assert sorted(claims + volumes) == sorted(
+        {mount["name"] for inside in containers(workload) for mount in inside["volumeMounts"]}
+    )
 
 
-@every_workload
-def test_memory_has_a_limit_and_a_stop_has_time(workload: Manifest) -> None:
-    resources = container(workload)["resources"]
+def test_a_volume_has_one_writer() -> None:
+    writers = [
+        (name_of(workload), mount["name"])
+        for workload, inside in CONTAINERS
+        for mount in inside["volumeMounts"]
+        if not mount.get("readOnly")
+    ]
+    assert sorted(set(writers)) == sorted(writers)
+
+
+def test_the_monitor_reads_the_log_where_the_worker_writes_it_and_keeps_its_own_apart() -> None:
+    worker = manifest("StatefulSet", "driftline-worker")
+    mounts = {mount["mountPath"]: mount for mount in container(worker, "monitor")["volumeMounts"]}
+    [written] = [mount for mount in container(worker)["volumeMounts"] if mount["name"] == "log"]
+    assert mounts.keys() == {written["mountPath"], "/data/monitor"}
+    assert mounts[written["mountPath"]] == {**written, "readOnly": True}
+    told = {given["name"]: given["value"] for given in container(worker, "monitor")["env"]}
+    settings = Settings(data=Path(told["DRIFTLINE_DATA"]), reference=Path(told["DRIFTLINE_REFERENCE"]))
+    assert str(settings.monitor_dir) == str(settings.reference_file.parent) == "/data/monitor"
+    assert str(settings.log_dir) == written["mountPath"]
+
+
+@every_container
+def test_memory_has_a_limit_and_a_stop_has_time(workload: Manifest, inside: Manifest) -> None:
+    resources = inside["resources"]
     assert set(resources["requests"]) == {"cpu", "memory"}
     assert "memory" in resources["limits"]
-    stop = container(workload).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    stop = inside.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     assert pod(workload)["terminationGracePeriodSeconds"] >= stop + 20
 
 
 # -- what Driftline says
 
 
-@every_one_of_ours
-def test_a_pod_starts_a_command_that_exists_with_settings_that_exist(workload: Manifest) -> None:
-    command, *arguments = container(workload)["args"]
+@every_container_of_ours
+def test_a_pod_starts_a_command_that_exists_with_settings_that_exist(inside: Manifest) -> None:
+    command, *arguments = inside["args"]
     options = next(one.options for one in commands() if one.path == (command,))
     assert {argument for argument in arguments if argument.startswith("--")} <= set(options)
     known = {variable(name) for name in Settings.model_fields} | {"DRIFTLINE_BROKER_FILE"}
-    assert {given["name"] for given in container(workload)["env"]} <= known
+    assert {given["name"] for given in inside["env"]} <= known
 
 
 @every_one_of_ours
@@ -221,11 +258,12 @@ def test_the_brokers_address_comes_from_a_file_of_the_secret(workload: Manifest)
     assert "--from-file=broker=" in PAGES
 
 
-@every_one_of_ours
-def test_the_probes_ask_the_right_questions(workload: Manifest) -> None:
-    probes = {
-        name: container(workload)[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")
-    }
+@every_container_of_ours
+def test_the_probes_ask_the_right_questions(inside: Manifest) -> None:
+    asked = {name: inside[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
+    ports = {port["name"] for port in inside["ports"]}
+    assert {probe["port"] for probe in asked.values()} <= ports - {"console"}
+    probes = {name: probe["path"] for name, probe in asked.items()}
     assert probes == {"startup": "/health/live", "readiness": "/health/ready", "liveness": "/health/live"}
 
 

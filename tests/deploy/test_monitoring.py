@@ -156,6 +156,7 @@ def test_the_dashboard_turns_red_where_the_alert_begins() -> None:
     assert red["p99"] == red["Latency of /predict"] == limits["DriftlineSlow"]
     assert red["Log behind"] == red["How far the log is behind"] == limits["DriftlineLogBehind"]
     assert red["Fullest outbox"] == limits["DriftlineOutboxNearlyFull"]
+    assert red["How sure that is"] == 1, "the strength of an alarm"
 
 
 def test_promtool_parses_each_query(tmp_path: Path) -> None:
@@ -202,8 +203,11 @@ def watched(tmp_path: Path, redis_server: RedisServer) -> Iterator[Watched]:
 
 
 def test_a_real_prometheus_has_an_answer_to_each_question(watched: Watched) -> None:
+    usual = {"feature_1": 1.5, "feature_2": -0.7}
+    watched.put_reference(usual, rows=500)
+
     def serve_and_ask(expression: str) -> bool:
-        assert watched.predict({"feature_1": 1.5, "feature_2": -0.7}) == 200
+        assert watched.predict(usual) == 200
         assert watched.predict({"feature_1": 1.5}) == 422
         return bool(watched.ask(expression))
 
@@ -211,9 +215,7 @@ def test_a_real_prometheus_has_an_answer_to_each_question(watched: Watched) -> N
 
     for rule in [*rules("alert"), *rules("record")]:
         for selector in selectors(rule["expr"]):
-            if "driftline-monitor" in selector:
-                continue  # no such process is watched here
-            wait_until(partial(watched.ask, selector))
+            wait_until(partial(serve_and_ask, selector), within_s=15)
     for title, expression in queries():
         if title not in HEALTHY_AND_EMPTY:
             wait_until(partial(serve_and_ask, expression), within_s=15)
@@ -228,6 +230,11 @@ def test_a_real_prometheus_has_an_answer_to_each_question(watched: Watched) -> N
     assert watched.value("job:driftline_predict_rejections:ratio_rate5m") == pytest.approx(0.5, abs=0.2)
     wait_until(lambda: watched.value(COMMITTED) == watched.value(ACCEPTED))
 
+    assert watched.value("max(driftline_drift_alarm)") == 0, "each window is as the reference"
+    assert (watched.value("sum(driftline_monitor_rows_total)") or 0) > 0
+
+    watched.kill("monitor")
+    wait_until(lambda: watched.alerts().get("DriftlineMonitorDown") == "pending", within_s=10)
     watched.kill("worker")
     wait_until(lambda: watched.alerts().get("DriftlineWorkerDown") == "pending", within_s=10)
     wait_until(lambda: watched.ask(asked["Alerts"]), within_s=10)

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.docker import draw_password
-from deploy.docker.draw_password import OpenError, PasswordError, address, put, quoted, write
+from deploy.docker.draw_password import OpenError, PasswordError, ReceiverError, address, put, quoted, write
 from driftline.api.keys import add_key
 from driftline.settings import load_settings
 from tests.redis_server import StartRedis
 
-FILES = ("broker", "grafana-password", "redis-password", "redis.conf")
+FILES = ("alert-slack", "alert-smtp", "alert-webhook", "broker", "grafana-password", "redis-password", "redis.conf")
 ODD = "p@ss/w:rd %41#\"'$\\é"
 
 
@@ -54,7 +54,7 @@ def test_a_password_that_is_named_wins_and_stays(tmp_path: Path) -> None:
 def test_nobody_else_may_read_them_but_grafana_its_own(tmp_path: Path) -> None:
     write(tmp_path, {})
     modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in FILES}
-    assert modes == {"broker": 0o600, "redis-password": 0o600, "redis.conf": 0o600, "grafana-password": 0o444}
+    assert modes == {**dict.fromkeys(FILES, 0o600), "grafana-password": 0o444}
 
 
 def test_a_file_that_a_crash_left_half_written_is_replaced(tmp_path: Path) -> None:
@@ -129,6 +129,39 @@ def test_without_a_running_redis_the_files_change_all_the_same(
 
 def test_the_configuration_quotes_everything() -> None:
     assert quoted('a"é') == '"\\x61\\x22\\xc3\\xa9"'
+
+
+NAMED = {
+    "DRIFTLINE_ALERT_WEBHOOK": "http://192.0.2.1:9/token",
+    "DRIFTLINE_ALERT_SLACK": "https://hooks.slack.com/services/token",
+    "DRIFTLINE_ALERT_SMTP": "smtps://me:token@mail.example.org",
+}
+
+
+def test_the_monitor_reads_the_receivers_that_were_named_and_none_when_they_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMED:
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name.removeprefix("DRIFTLINE_").lower().replace("_", "-")))
+
+    def read() -> list[str | None]:
+        found = load_settings({})
+        secrets = (found.alert_webhook, found.alert_slack, found.alert_smtp)
+        return [None if secret is None else secret.get_secret_value() for secret in secrets]
+
+    write(tmp_path, NAMED)
+    assert read() == list(NAMED.values())
+    write(tmp_path, {})
+    assert read() == [None, None, None]
+
+
+@pytest.mark.parametrize("variable", NAMED)
+def test_a_receiver_that_can_be_none_is_refused_without_saying_it(tmp_path: Path, variable: str) -> None:
+    for refuse in (draw_password.check, lambda environment: write(tmp_path, environment)):
+        with pytest.raises(ReceiverError, match=variable) as caught:
+            refuse({variable: "token://token"})
+        assert "token://" not in str(caught.value)
+    assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0", "192.0.2.1", "::", "[::]"])

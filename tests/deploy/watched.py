@@ -20,8 +20,11 @@ PROMETHEUS = Path(__file__).parents[2] / "deploy" / "monitoring" / "prometheus"
 EVERY = "1s"
 
 
+WINDOW = {"DRIFTLINE_WINDOW_S": "1", "DRIFTLINE_WINDOW_MIN_ROWS": "50"}
+
+
 class Watched:
-    """Two API processes and a worker on one Redis, and the Prometheus that scrapes them.
+    """Two API processes and a worker on one Redis, a monitor, and the Prometheus that scrapes them.
 
     Args:
         directory: For all they write.
@@ -35,6 +38,7 @@ class Watched:
         self.api = f"127.0.0.1:{find_free_port()}"
         self.api_metrics = f"127.0.0.1:{find_free_port()}"
         self.worker = f"127.0.0.1:{find_free_port()}"
+        self.monitor = f"127.0.0.1:{find_free_port()}"
         self.prometheus = f"127.0.0.1:{find_free_port()}"
 
     def start(self) -> None:
@@ -43,12 +47,24 @@ class Watched:
         self._start("api", *driftline, "serve", "--processes", "2", "--port", _port(self.api))
         self._start("worker", *driftline, "worker", "--metrics-port", _port(self.worker))
         self._start(
+            "monitor", *driftline, "monitor", "--monitor-metrics-port", _port(self.monitor), "--console-port", "0"
+        )
+        self._start(
             "prometheus",
             *("prometheus", f"--config.file={self._configuration()}", f"--web.listen-address={self.prometheus}"),
             *(f"--storage.tsdb.path={self._directory / 'tsdb'}", "--log.level=warn"),
         )
-        for url in (f"{self.api}/health/ready", f"{self.worker}/health/ready", f"{self.prometheus}/-/ready"):
+        ready = [f"{part}/health/ready" for part in (self.api, self.worker, self.monitor)]
+        for url in (*ready, f"{self.prometheus}/-/ready"):
             wait_until(partial(_answers, url), within_s=30)
+
+    def put_reference(self, features: dict[str, float], rows: int) -> None:
+        """Makes a reference of rows that are all the same."""
+        header, row = (",".join(map(str, part)) for part in (features.keys(), features.values()))
+        sample = self._directory / "sample.csv"
+        sample.write_text("\n".join([header, *[row] * rows]), encoding="utf-8")
+        command = (sys.executable, "-m", "driftline", "reference", "build", str(sample))
+        subprocess.run(command, env=self._environment(), cwd=self._directory, check=True, capture_output=True)
 
     def predict(self, features: dict[str, float]) -> int:
         """The status of the answer; on a connection of its own, so that both processes get some."""
@@ -72,7 +88,7 @@ class Watched:
         return {alert["labels"]["alertname"]: alert["state"] for alert in self._get("/api/v1/alerts")["alerts"]}
 
     def kill(self, name: str) -> None:
-        """``kill -9`` of "api", "worker" or "prometheus", and for the API of the processes that it started."""
+        """``kill -9`` of one of them by its name; of the API, with the processes that it started."""
         process = self._processes.pop(name)
         process.kill()
         process.wait(20)
@@ -83,15 +99,18 @@ class Watched:
             self.kill(name)
 
     def _start(self, name: str, *command: str) -> None:
+        with (self._directory / f"{name}.log").open("wb") as log:
+            self._processes[name] = subprocess.Popen(command, env=self._environment(), cwd=self._directory, stderr=log)
+
+    def _environment(self) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTLINE_")}
         environment |= {"DRIFTLINE_DATA": str(self._directory / "data"), "DRIFTLINE_BROKER": self._redis_url}
-        environment |= {"DRIFTLINE_API_METRICS_PORT": _port(self.api_metrics)}
-        with (self._directory / f"{name}.log").open("wb") as log:
-            self._processes[name] = subprocess.Popen(command, env=environment, cwd=self._directory, stderr=log)
+        return environment | {"DRIFTLINE_API_METRICS_PORT": _port(self.api_metrics)} | WINDOW
 
     def _configuration(self) -> Path:
         """The deployed one, with the places where things are here."""
-        here = {"api:9102": self.api_metrics, "worker:9101": self.worker, "localhost:9090": self.prometheus}
+        here = {"api:9102": self.api_metrics, "worker:9101": self.worker, "monitor:9102": self.monitor}
+        here |= {"localhost:9090": self.prometheus}
         configuration = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
         configuration["global"] = {"scrape_interval": EVERY, "evaluation_interval": EVERY}
         for job in configuration["scrape_configs"]:

@@ -275,6 +275,49 @@ def test_a_log_that_is_being_written_is_read_where_nothing_may_be_written(writer
         assert seqs(log.lines()) == list(range(10))
 
 
+@contextmanager
+def read_only_view(directory: Path, at: Path) -> Iterator[Path]:
+    """The directory at another place, where nobody may write: what a container has of another one's volume."""
+    at.mkdir()
+    if subprocess.run(["mount", "--bind", directory, at], check=False, capture_output=True).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", at], check=True)
+        yield at
+    finally:
+        subprocess.run(["umount", "--lazy", at], check=True)
+
+
+def test_one_that_came_before_the_worker_is_to_be_opened_again_and_then_sees_all(
+    writer: LogWriter, tmp_path: Path
+) -> None:
+    writer.close()
+    with read_only_view(writer.log_dir, tmp_path / "view") as view:
+        with LogReader(view) as early:
+            assert early.in_place()
+            writer = open_log(writer.log_dir)
+            append(writer, 10, 12)
+            assert (early.in_place(), early.rows) == (False, 10)
+        with LogReader(view) as log:
+            for first in range(12, 42, 3):
+                append(writer, first, first + 2)
+                assert log.in_place()
+                assert log.rows == first + 2
+                writer.close()
+                assert (log.in_place(), log.rows) == (True, first + 2)
+                writer = open_log(writer.log_dir)
+                append(writer, first + 2, first + 3)
+                assert (log.in_place(), log.rows) == (True, first + 3)
+            assert seqs(log.lines()) == list(range(42))
+        writer.close()
+        with LogReader(view) as early:
+            open_log(writer.log_dir).close()
+            writer = open_log(writer.log_dir)
+            append(writer, 42, 43)
+            writer.close()
+            assert not early.in_place()
+
+
 # -- memory
 
 

@@ -18,9 +18,9 @@ EPILOG = epilog("driftline config", "driftline config --json | jq .port")
 def config(*, data: Data = None, broker: Broker = None, as_json: Json = False) -> None:
     """Shows every setting, its value and where that came from.
 
-    A flag wins over DRIFTLINE_* variables, they over the file that DRIFTLINE_BROKER_FILE names and that over REDIS_URL
-    (both for the broker), that over driftline.toml in this folder (or the file that DRIFTLINE_CONFIG names), and that
-    over the default. Passwords are not shown.
+    A flag wins over DRIFTLINE_* variables, they over the file that DRIFTLINE_*_FILE names (for what is secret) and that
+    over REDIS_URL (for the broker), that over driftline.toml in this folder (or the file that DRIFTLINE_CONFIG names),
+    and that over the default. Passwords are not shown.
     """
     settings = read_settings(data=data, broker=broker)
     if as_json:

@@ -58,6 +58,13 @@ class LogReader:
         """Gives up the files."""
         self._store.close()
 
+    def in_place(self) -> bool:
+        """Whether this is what lies there now, and shows what is added; a log that was restored or replaced is not.
+
+        Nor is one that was opened where nothing may be written, before its worker came. Open it again then.
+        """
+        return self._store.in_place()
+
     @property
     def rows(self) -> int:
         """Lines that are committed now."""

@@ -50,7 +50,8 @@ class RecordFile:
         path: The file.
         create: Make it, with a new log id, if it is not there.
         at_rest: Where nothing may be written and no writer has left anything to be recovered, take the file as it is:
-            SQLite itself could not read it there. Only for readers that may fail when a writer comes meanwhile.
+            SQLite itself could not read it there. Only for readers that may fail when a writer comes meanwhile, or
+            open it again when :meth:`in_place` says so.
 
     Raises:
         LogNotFoundError: It is not there, and was not to be made.
@@ -62,8 +63,9 @@ class RecordFile:
         if not create and not path.exists():
             raise self._nothing()
         mode = "rwc" if create else "rw"
+        self._at_rest = False
         if at_rest and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
-            mode = "ro&immutable=1"
+            mode, self._at_rest = "ro&immutable=1", True
         with translated(path):
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}",
@@ -80,12 +82,18 @@ class RecordFile:
                 raise
 
     def in_place(self) -> bool:
-        """Whether the path still leads to the file that is open."""
+        """Whether the path still leads to the file that is open; and no writer has come, if it was taken as it is."""
         # By stat alone: closing a second descriptor of the file would take SQLite's locks away (POSIX).
         try:
-            return os.path.samestat(self._file, self.path.stat())
+            found = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
+        if not os.path.samestat(self._file, found):
+            return False
+        if not self._at_rest:
+            return True
+        unchanged = (found.st_size, found.st_mtime_ns) == (self._file.st_size, self._file.st_mtime_ns)
+        return unchanged and not Path(f"{self.path}-wal").exists()
 
     def _open(self, create: bool) -> None:
         self._connection.execute("PRAGMA synchronous = FULL")

@@ -14,7 +14,6 @@ from driftline.contract.schema import ModelSchema
 from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.errors import LogNotFoundError, ProfileError
 from driftline.eventlog.reader import LogReader
-from driftline.eventlog.store import FILE_NAME as RECORD
 from driftline.monitor.fold import Folder, Slicing, segment_names
 from driftline.monitor.judge import ALL, HOUR_US, Judge, Judged, Rules
 from driftline.monitor.metrics import BEHIND, FOLDED, JUDGED, forget, show, show_last
@@ -105,7 +104,6 @@ class Follower:
         self._tell = tell
         self._clock_us = clock_us
         self._log: LogReader | None = None
-        self._log_identity: tuple[int, ...] | None = None
         self._first_rows: FirstRows | None = None
         self._seen: tuple[int, ...] | None = None
         self._profile: Profile | None = None
@@ -152,12 +150,11 @@ class Follower:
         return advanced
 
     def _opened(self) -> LogReader | None:
-        identity = _inode(self._log_dir / RECORD)
-        if self._log is not None and identity != self._log_identity:
-            self.close()  # another log is in its place, or none
+        if self._log is not None and not self._log.in_place():
+            self.close()  # another log is in its place, or none; or its worker has come
         if self._log is None:
             try:
-                self._log, self._log_identity = LogReader(self._log_dir), identity
+                self._log = LogReader(self._log_dir)
             except LogNotFoundError as error:
                 self.phase, self.trouble = "no_log", error.message
                 self._note()
@@ -333,14 +330,6 @@ def _anchor(row: int, line: bytes) -> dict[str, str]:
 
 def _anchored(meta: Mapping[str, str]) -> dict[str, str]:
     return {name: meta[name] for name in ("anchor_row", "anchor_crc")}
-
-
-def _inode(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino)
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:

@@ -14,9 +14,10 @@ from driftline.contract.schema import Feature, ModelSchema
 from driftline.drift.bins import CategoryBins, NumberBins
 from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.errors import ProfileError
+from driftline.eventlog.compaction import compact_log
 from driftline.eventlog.reader import LogReader
 from driftline.monitor import sources
-from driftline.monitor.sources import profile_of_file, profile_of_log
+from driftline.monitor.sources import profile_of_file, profile_of_log, profile_of_rows
 from driftline.monitor.table import Table
 from tests.monitor.logs import NONE_OF_OURS, SCHEMA, Event, PredictionLog, bin_of, events, profile_of
 
@@ -239,3 +240,42 @@ class TestOfATable:
         (tmp_path / "folder.csv").mkdir()
         with pytest.raises(ProfileError, match="there is no file"):
             of_file(tmp_path / name)
+
+
+def test_rows_that_were_compacted_make_the_same_reference(tmp_path: Path) -> None:
+    log_dir = tmp_path / "logs"
+    with PredictionLog(log_dir, segment_max_bytes=100_000) as log:
+        for begin in range(0, 3000, 300):
+            log.add(events(300, first_s=begin, seed=begin))
+            log.add([{**each, "model": "another's"} for each in events(20, first_s=begin, seed=1)])
+            log.add_lines(NONE_OF_OURS[:2])
+    with LogReader(log_dir) as lines:
+        expected = profile_of_log(lines, SCHEMA, 100, 2000)
+        assert lines.parquet_of(100, 2000) is None
+    compact_log(log_dir)
+    with LogReader(log_dir) as lines:
+        assert lines.parquet_of(100, 2000) is not None
+        found = profile_of_rows(lines, SCHEMA, 100, 2000)
+        assert lines.parquet_of(100, lines.rows) is None  # the active segment is JSON
+        assert (
+            profile_of_rows(lines, SCHEMA, 100, lines.rows).rows == profile_of_log(lines, SCHEMA, 100, lines.rows).rows
+        )
+    assert found.rows == expected.rows
+    assert found.origin == expected.origin
+    assert [column.bins for column in found.columns] == [column.bins for column in expected.columns]
+    assert [column.counts for column in found.columns] == [column.counts for column in expected.columns]
+
+
+def test_a_damaged_parquet_file_is_read_by_lines_and_left_out_as_far_as_it_is_damaged(tmp_path: Path) -> None:
+    log_dir = tmp_path / "logs"
+    with PredictionLog(log_dir, segment_max_bytes=100_000) as log:
+        for begin in range(0, 1500, 300):
+            log.add(events(300, first_s=begin, seed=begin))
+    compact_log(log_dir)
+    path = min(log_dir.glob("parquet/*/*.parquet"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    with LogReader(log_dir) as lines:
+        assert lines.parquet_of(0, 900) is None
+        assert profile_of_rows(lines, SCHEMA, 0, 900).rows <= 900

@@ -119,14 +119,14 @@ def _of_file(settings: "Settings", file: Path) -> "Profile":
 
 def _of_log(settings: "Settings", first: int | None, from_row: int | None, to_row: int | None) -> "Profile":
     from driftline.eventlog.reader import LogReader  # noqa: PLC0415 - see read_settings
-    from driftline.monitor.sources import profile_of_log  # noqa: PLC0415 - loads numpy
+    from driftline.monitor.sources import profile_of_rows  # noqa: PLC0415 - loads numpy
 
     with LogReader(settings.log_dir) as log:
         start = from_row or 0
         stop = min(log.rows if to_row is None else to_row, log.rows)
         if first is not None:
             stop = min(first, log.rows)
-        return profile_of_log(log, _schema(settings), start, max(start, stop))
+        return profile_of_rows(log, _schema(settings), start, max(start, stop))
 
 
 def _schema(settings: "Settings") -> "ModelSchema":

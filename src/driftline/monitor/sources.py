@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Final, Protocol
 
 import numpy as np
@@ -12,8 +13,9 @@ from driftline.drift.build import SAMPLE_ROWS, Named, ProfileBuilder, build_prof
 from driftline.drift.layout import Values
 from driftline.drift.profile import FEWEST_ROWS, Column, Origin, Profile
 from driftline.errors import ProfileError
+from driftline.eventlog.reader import LogReader
 from driftline.monitor.lines import LineReader, Rows
-from driftline.monitor.table import Table
+from driftline.monitor.table import LogTable, Table
 
 CHUNK_ROWS: Final = 4096
 PROBABILITY: Final = "probability"
@@ -84,6 +86,34 @@ def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: 
         model_versions=tuple(versions),
     )
     return builder.profile(schema.name, origin)
+
+
+def profile_of_rows(log: LogReader, schema: ModelSchema, first_row: int, stop_row: int) -> Profile:
+    """Returns the same as :func:`profile_of_log`, by columns where all of the rows are Parquet: ten times as quick.
+
+    Raises:
+        ProfileError: There are too few.
+        LogDamagedError: The log cannot be read.
+    """
+    paths = log.parquet_of(first_row, stop_row)
+    if paths is None:
+        return profile_of_log(log, schema, first_row, stop_row)
+    with closing(LogTable(paths, schema.name, first_row, stop_row)) as table:
+        named = columns_of(schema)
+        if not {it.name for it in named} <= set(table.expressions):
+            return profile_of_log(log, schema, first_row, stop_row)
+        first_us, last_us = table.span_us()
+        origin = Origin(
+            "log",
+            log_id=log.log_id,
+            first_row=first_row,
+            stop_row=stop_row,
+            first_timestamp=_timestamp(first_us),
+            last_timestamp=_timestamp(last_us),
+            in_order=True,
+            model_versions=table.versions(),
+        )
+        return build_profile(schema.name, named, table.values(named), origin)
 
 
 def profile_of_file(table: Table, schema: ModelSchema, rows: int | None = None) -> Profile:

@@ -12,6 +12,7 @@ from driftline.drift.build import Named
 from driftline.drift.layout import Values
 from driftline.drift.profile import Profile
 from driftline.errors import ProfileError
+from driftline.eventlog.columns import PREFIX
 from driftline.monitor.lines import as_categories
 
 _OBJECTS: Final = ", map_inference_threshold = -1"
@@ -42,17 +43,20 @@ class Table:
     """
 
     def __init__(self, path: Path) -> None:
-        import duckdb  # noqa: PLC0415 - slow to load, and only references of files need it
-
-        self.path = path
-        self._error = duckdb.Error
         reader = _READERS.get(path.suffix.lower())
         if reader is None:
             raise ProfileError(f"the reference file {path} does not end in one of {', '.join(_READERS)}")
         if not path.is_file():
             raise ProfileError(f"there is no file {path}")
+        self._open(path, f"{reader[0]}({_literal(path)}{reader[1]})")
+
+    def _open(self, path: Path, source: str) -> None:
+        import duckdb  # noqa: PLC0415 - slow to load, and only references of tables need it
+
+        self.path = path
+        self._error = duckdb.Error
         self._connection = duckdb.connect(config={"threads": 1, "preserve_insertion_order": True})
-        self._source = f"{reader[0]}({_literal(path)}{reader[1]})"
+        self._source = source
         self.expressions: dict[str, str] = {}
         for name, kind in self._fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self._source})"):  # noqa: S608
             self.expressions[name] = _quoted(name)
@@ -151,6 +155,41 @@ class Table:
             raise ProfileError(f"{self.path} cannot be read: {_first_line(error)}") from error
 
 
+class LogTable(Table):
+    """Predictions of one model, as the Parquet files of a log have them.
+
+    Args:
+        paths: The files, in order.
+        model: The model's name.
+        first_row: The first row.
+        stop_row: The row behind the last one.
+
+    Raises:
+        ProfileError: They cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[Path], model: str, first_row: int, stop_row: int) -> None:
+        files = ", ".join(_literal(path) for path in paths)
+        self._open(
+            paths[0].parent.parent,
+            f"(SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false) "  # noqa: S608
+            f"WHERE kind = 'prediction' AND model = {_text(model)} AND row >= {first_row} AND row < {stop_row})",
+        )
+        features = [name for name in self.expressions if name.startswith(PREFIX)]
+        self.expressions |= {name.removeprefix(PREFIX): _quoted(name) for name in features}
+
+    def versions(self) -> tuple[str, ...]:
+        """Returns the model's versions, in the order of their first predictions."""
+        query = f"SELECT model_version FROM {self._source} GROUP BY model_version ORDER BY min(row)"  # noqa: S608
+        return tuple(str(version) for (version,) in self._fetch(query))
+
+    def span_us(self) -> tuple[int, int]:
+        """Returns the times of the first and the last of them."""
+        query = f"SELECT epoch_us(min(timestamp)), epoch_us(max(timestamp)) FROM {self._source}"  # noqa: S608
+        first_us, last_us = self._fetch(query)[0]
+        return int(first_us or 0), int(last_us or 0)
+
+
 class _Coded(Sequence[object]):
     """Text as small whole numbers.
 
@@ -199,8 +238,11 @@ class _Columns(Mapping[str, Values]):
 
 def _literal(path: Path) -> str:
     """The name of one file in SQL: DuckDB takes ``*``, ``?`` and ``[`` for patterns, unless they stand in brackets."""
-    exact = "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
-    return "'" + exact.replace("'", "''") + "'"
+    return _text("".join(f"[{character}]" if character in "*?[" else character for character in str(path)))
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

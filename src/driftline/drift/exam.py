@@ -130,7 +130,8 @@ class Exam:
             (question, label), log_risk = _SCORES[0, z > 0], float(self._score[0, at])
         else:
             start = int(self._starts[at])
-            index = start + int(np.argmax(sight.z[start : start + int(self._lengths[at])]))
+            own = slice(start, start + int(self._lengths[at]))
+            index = start + int(np.argmax(np.where(np.isfinite(self._more[own]), sight.z[own], -np.inf)))
             z = float(sight.z[index])
             _, question, label = self._questions.name(index)
             log_risk = float(self._more[index])

@@ -55,6 +55,41 @@ def has_failed(port: int, times: float) -> bool:
     return failures(port) >= times
 
 
+def test_it_says_why_while_somebody_follows_the_log_so_that_nothing_is_given_back_when_it_is_opened_again(
+    disk: SmallDisk, tmp_path: Path
+) -> None:
+    world = World(tmp_path, "local", None)
+    port = find_free_port()
+    command = [sys.executable, "-m", "driftline", "worker", "--data", str(tmp_path), "--metrics-port", str(port)]
+    worker = subprocess.Popen(command, env={"PATH": "/usr/bin:/bin"}, cwd=tmp_path)
+
+    async def story() -> None:
+        await eventually(lambda: not not_ready(port), 30)
+        api = world.start_api()
+        api.append(500)
+        await world.drained(30)
+        with LogReader(disk.path):
+            for _ in range(3):
+                disk.fill()
+                api.append(500)
+                tried = failures(port)
+                await eventually(functools.partial(has_failed, port, tried + 2), 30)
+            reasons = {not_ready(port) for _ in range(300)}
+        assert reasons
+        assert all("No space left on device" in reason for reason in reasons), reasons
+        disk.free()
+        await world.drained(30)
+        await api.stop()
+
+    try:
+        asyncio.run(asyncio.wait_for(story(), 100))
+    finally:
+        worker.terminate()
+        assert worker.wait(20) == 0
+    with LogReader(world.log_dir) as log:
+        assert log.rows == 2_000
+
+
 @pytest.mark.parametrize(("transport", "segment_max_bytes"), [("local", 30_000), ("redis", 1 << 28)])
 def test_it_stops_says_so_once_and_resumes_by_itself_and_every_event_is_logged_once(
     disk: SmallDisk, tmp_path: Path, transport: Any, segment_max_bytes: int, request: pytest.FixtureRequest

@@ -85,6 +85,11 @@ class LogWriter:
         """Bytes that what is committed takes on disk; what compaction saves is seen at the next rotation."""
         return self._earlier_bytes + self._block.start + self._block.length
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can append; it cannot after a recovery that failed."""
+        return self._fd is not None
+
     def try_open(self) -> bool:
         """Locks the directory and goes to the end of what is committed; False if another writer has it.
 

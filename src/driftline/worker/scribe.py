@@ -141,7 +141,9 @@ class Scribe:
                 intake = await asyncio.to_thread(self._take, batches)
             except LogUnavailableError as error:
                 FAILURES.inc()
-                self._unavailable(error)
+                # Of a log that could not be opened again, what keeps it from that is the reason, not that it is closed.
+                if self._writer.is_open or not self._trouble:
+                    self._unavailable(error)
                 self._append_refused = True
                 await asyncio.sleep(_RETRY_S)
                 await self._recover()

@@ -1,9 +1,11 @@
 """``driftline monitor`` under ``driftline up``, and how its settings come to it; as a process: tests/monitor."""
 
+import http.client
 import json
 import re
 import signal
 import urllib.request
+from contextlib import closing
 
 import pytest
 
@@ -47,6 +49,23 @@ def test_a_setting_that_cannot_be_is_said(ask: Run, name: str, value: str) -> No
     finished = ask("monitor", **{f"DRIFTLINE_{name}": value})
     assert finished.returncode == 2
     assert f"DRIFTLINE_{name} is '{value}'" in finished.stderr
+
+
+@pytest.mark.parametrize(("console_url", "status"), [("", 421), ("https://driftline.example.org", 200)])
+def test_without_keys_the_console_answers_to_a_name_only_where_its_address_was_said(
+    start_up: StartUp, console_url: str, status: int
+) -> None:
+    port = find_free_port()
+    up = start_up("--console-port", str(port), DRIFTLINE_AUTH="none", DRIFTLINE_CONSOLE_URL=console_url)
+    assert up.api
+
+    def answer_to(host: str) -> int:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/login", headers={"Host": host})
+            return connection.getresponse().status
+
+    assert wait_until(lambda: answer_to(f"localhost:{port}"), within_s=20) == 200
+    assert answer_to("driftline.example.org") == status
 
 
 def test_what_up_serves_is_followed_and_judged(start_up: StartUp) -> None:

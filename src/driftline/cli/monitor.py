@@ -150,7 +150,8 @@ def _console(settings: "Settings", store: Path) -> "Beside":
         outbox_dir=settings.outbox_dir,
         reports_dir=settings.monitor_dir / "reports",
         keys=keys,
-        any_host=settings.auth == "none",
+        # auth alone says nothing of names: a container is told so whoever may reach it, as on a person's own machine.
+        any_host=settings.auth == "none" and settings.console_url is not None,
         secure=tls is not None,
     )
     return lambda: serve_console(config, settings.host, settings.console_port, tls)

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from deploy.e2e import faults, kustomize, lifecycle, monitored, page, standins, tools, upgrades
+from deploy.e2e import console, faults, kustomize, lifecycle, monitored, page, standins, tools, upgrades
 from deploy.e2e.commands import Shell
 from deploy.e2e.engine import Engine
 from deploy.e2e.errands import Errands
@@ -41,6 +41,8 @@ CHECKS = (
     monitored.adopts_a_reference,
     monitored.tells_of_drift_once,
     monitored.survives_kill_9,
+    console.says_what_has_drifted,
+    console.asks_for_keys,
     faults.port_taken,
     faults.unusable_password,
     faults.wrong_password,

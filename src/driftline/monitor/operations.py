@@ -14,6 +14,8 @@ from driftline.monitor.traffic import Sample, merged
 DAY_US: Final = 86_400_000_000
 SHORTEST_US: Final = 10_000_000
 FEWEST_WINDOWS: Final = 12
+LEAST_KNOWN_US: Final = 20 * 3_600_000_000
+"""Nothing is judged before so much of a day is known: a load that begins or ends is no event where there is no habit."""
 APART: Final = 2.0
 """What is so many times beyond the extremes of the day before is an alarm."""
 SLOW_S: Final = 0.05
@@ -60,7 +62,7 @@ class Operations:
         start_us = stop_us - self._width_us
         current = merged(self._samples(start_us, stop_us))
         earlier = self._windows(max(start_us - DAY_US, 0), start_us)
-        if current is None or len(earlier) < FEWEST_WINDOWS:
+        if current is None or len(earlier) < FEWEST_WINDOWS or earlier[0].at_us > start_us - LEAST_KNOWN_US:
             return
         window = Window(start_us, stop_us, current.requests)
         with self._store.transaction():

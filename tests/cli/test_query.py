@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def test_a_query_is_a_table_json_or_csv(run: Run, tmp_path: Path, lines: list[by
         ["1", "2026-11-23T02:24:00Z", "1.5"],
     ]
     assert json.loads(run("query", "--json", "select 1 where false").stdout) == []
+
+
+def test_the_query_of_the_outcomes_in_force_in_the_docs_is_sql(run: Run, lines: list[bytes]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "log.md").read_text(encoding="utf-8")
+    [sql] = re.findall(r"^driftline query '(.*from feedback.*)'$", page, re.MULTILINE)
+    found = run("query", "--json", sql)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert json.loads(found.stdout) == []
 
 
 def test_a_long_table_says_that_there_is_more(run: Run, lines: list[bytes]) -> None:

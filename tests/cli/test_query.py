@@ -58,3 +58,11 @@ def test_sql_that_is_wrong_is_one_line_and_usage(run: Run, lines: list[bytes]) -
     assert 'column "nope" not found' in found.stderr
     assert found.stderr.endswith("(query_invalid)\n")
     assert run("query", "--json", "--csv", "select 1").returncode == 2
+
+
+def test_columns_of_one_name_are_no_json_that_lacks_one(run: Run, lines: list[bytes]) -> None:
+    sql = "select 1 as one, 2 as one, 3 as three"
+    found = run("query", "--json", sql)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "several columns one: rename them" in found.stderr
+    assert run("query", "--csv", sql).stdout == "one,one,three\n1,2,3\n"

@@ -12,6 +12,7 @@ import typer
 
 from driftline.cli.exits import epilog
 from driftline.cli.options import Data, Json, read_settings
+from driftline.errors import QueryError
 
 if TYPE_CHECKING:
     from driftline.eventlog.query import Table
@@ -51,6 +52,10 @@ def query(sql: Sql, *, data: Data = None, as_json: Json = False, as_csv: Csv = F
 
 
 def _print_json(table: "Table") -> None:
+    if twice := sorted({name for name in table.columns if table.columns.count(name) > 1}):
+        raise QueryError(
+            f"JSON has each name once, and there are several columns {', '.join(twice)}: rename them by AS"
+        )
     separator = "[\n"
     for row in table.rows:
         named = dict(zip(table.columns, row, strict=True))

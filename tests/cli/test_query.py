@@ -60,6 +60,12 @@ def test_sql_that_is_wrong_is_one_line_and_usage(run: Run, lines: list[bytes]) -
     assert run("query", "--json", "--csv", "select 1").returncode == 2
 
 
+def test_a_table_that_goes_into_a_pipe_is_whole(run: Run, lines: list[bytes]) -> None:
+    found = run("query", "select line, * from events order by row limit 1").stdout
+    assert lines[0].decode().strip() in found
+    assert "\N{HORIZONTAL ELLIPSIS}" not in found
+
+
 def test_columns_of_one_name_are_no_json_that_lacks_one(run: Run, lines: list[bytes]) -> None:
     sql = "select 1 as one, 2 as one, 3 as three"
     found = run("query", "--json", sql)

@@ -24,6 +24,7 @@ EPILOG = epilog(
 )
 
 SHOWN_ROWS = 100
+PIPED_WIDTH = 1_000_000
 
 Sql = Annotated[str, typer.Argument(metavar="SQL", help="One SELECT, in DuckDB's SQL.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV for scripts.")]
@@ -71,7 +72,8 @@ def _print_table(columns: Sequence[str], rows: Sequence[Iterable[Any]]) -> None:
     grid = Grid(*columns, header_style="bold")
     for row in rows[:SHOWN_ROWS]:
         grid.add_row(*("" if value is None else str(_plain(value)) for value in row))
-    console = Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False)
+    piped = not sys.stdout.isatty()  # what reads it has no width, and would miss what is cut off
+    console = Console(width=PIPED_WIDTH if piped else None, soft_wrap=piped, markup=False, highlight=False)
     console.print(grid)
     if len(rows) > SHOWN_ROWS:
         typer.echo(f"these are the first {SHOWN_ROWS} rows; --csv and --json print all of them", err=True)

@@ -94,6 +94,12 @@ def test_what_cannot_be_replayed_is_said(ask: Run, arguments: tuple[str, ...], s
     assert says in finished.stderr
 
 
+def test_a_number_of_rows_that_is_none_is_a_wrong_option(ask: Run, tmp_path: Path) -> None:
+    finished = ask("backtest", str(table(tmp_path / "week.parquet", 1)), "--reference-rows", "-5")
+    assert finished.returncode == 2
+    assert "--reference-rows" in finished.stderr
+
+
 def test_without_a_reference_it_is_said_how_to_make_one(ask: Run, tmp_path: Path) -> None:
     week = table(tmp_path / "week.parquet", 1)
     finished = ask("backtest", str(week))

@@ -22,7 +22,7 @@ FINDING = Finding(
     ),
     request_ids=("0193f0a0-0000-7000-8000-000000000001", "0193f0a0-0000-7000-8000-000000000002"),
     profile="seed-1-5f2a",
-    page="https://driftline.example.org/features/feature_1",
+    page="https://driftline.example.org/columns/feature_1",
 )
 
 

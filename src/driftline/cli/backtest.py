@@ -37,7 +37,7 @@ Reference = Annotated[
     typer.Option(metavar="FILE", help="A profile, or a table to make one of. Default: the reference in use"),
 ]
 ReferenceRows = Annotated[
-    int | None, typer.Option(metavar="N", help="Take the first N rows of what is replayed as the reference.")
+    int | None, typer.Option(metavar="N", min=1, help="Take the first N rows of what is replayed as the reference.")
 ]
 DriftDays = Annotated[
     float | None, typer.Option(metavar="N", help="The budget: a false alarm in so many days. Default: 30")

@@ -113,6 +113,7 @@ def _follower(settings: "Settings", store: "MonitorStore") -> "Follower":
         log_dir=settings.log_dir,
         days_a_false_alarm=settings.drift_days,
         page=lambda scope, column: _page(settings, scope, column),
+        segment_by=settings.segment_by,
     )
     return Follower(settings.log_dir, store, schema, settings.reference_file, plan(settings), tell=teller.tell)
 

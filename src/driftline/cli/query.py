@@ -12,6 +12,7 @@ import typer
 
 from driftline.cli.exits import epilog
 from driftline.cli.options import Data, Json, read_settings
+from driftline.errors import QueryError
 
 if TYPE_CHECKING:
     from driftline.eventlog.query import Table
@@ -23,6 +24,7 @@ EPILOG = epilog(
 )
 
 SHOWN_ROWS = 100
+PIPED_WIDTH = 1_000_000
 
 Sql = Annotated[str, typer.Argument(metavar="SQL", help="One SELECT, in DuckDB's SQL.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV for scripts.")]
@@ -51,6 +53,10 @@ def query(sql: Sql, *, data: Data = None, as_json: Json = False, as_csv: Csv = F
 
 
 def _print_json(table: "Table") -> None:
+    if twice := sorted({name for name in table.columns if table.columns.count(name) > 1}):
+        raise QueryError(
+            f"JSON has each name once, and there are several columns {', '.join(twice)}: rename them by AS"
+        )
     separator = "[\n"
     for row in table.rows:
         named = dict(zip(table.columns, row, strict=True))
@@ -66,7 +72,8 @@ def _print_table(columns: Sequence[str], rows: Sequence[Iterable[Any]]) -> None:
     grid = Grid(*columns, header_style="bold")
     for row in rows[:SHOWN_ROWS]:
         grid.add_row(*("" if value is None else str(_plain(value)) for value in row))
-    console = Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False)
+    piped = not sys.stdout.isatty()  # what reads it has no width, and would miss what is cut off
+    console = Console(width=PIPED_WIDTH if piped else None, soft_wrap=piped, markup=False, highlight=False)
     console.print(grid)
     if len(rows) > SHOWN_ROWS:
         typer.echo(f"these are the first {SHOWN_ROWS} rows; --csv and --json print all of them", err=True)

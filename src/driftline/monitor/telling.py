@@ -18,6 +18,7 @@ from driftline.eventlog.reader import LogReader
 from driftline.monitor.alarms import Alarms, Judgement
 from driftline.monitor.alert import Alert, Bins, Evidence, Finding, Window, alert_key
 from driftline.monitor.examples import request_ids
+from driftline.monitor.fold import segment_names
 from driftline.monitor.history import AlertHistory
 from driftline.monitor.judge import ALL, Judged, Kind, Verdict
 from driftline.monitor.store import MonitorStore
@@ -41,6 +42,7 @@ class Teller:
         log_dir: The log, for examples.
         days_a_false_alarm: The budget, for the evidence.
         page: Returns the address of the page of a column, if it is known how people reach it.
+        segment_by: The column that divides the traffic, if any.
         clock_us: Gives the time.
     """
 
@@ -52,6 +54,7 @@ class Teller:
         log_dir: Path,
         days_a_false_alarm: float,
         page: Callable[[str, str], str | None],
+        segment_by: str | None = None,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._store = store
@@ -61,6 +64,7 @@ class Teller:
         self._log_dir = log_dir
         self._budget = f"at most one false alarm expected in {days_a_false_alarm:g} days"
         self._page = page
+        self._segment_by = segment_by
         self._clock_us = clock_us
         self._alone: set[tuple[str, str]] = set()
         self._profile_id = ""
@@ -94,9 +98,11 @@ class Teller:
                 firing = [opened, *firing]
 
     def _begin(self, alarms: Alarms, profile: Profile) -> None:
-        """Closes the alerts of columns that this profile has not: no window will ever be judged by them again."""
+        """Closes the alerts of columns and segments that are watched no more: nothing will ever judge them again."""
         names = {None, *(column.name for column in profile.columns)}
-        alarms.close_unwatched([alert.key for alert in self._history.firing() if alert.column in names])
+        scopes = {ALL, *segment_names(profile, self._segment_by)}
+        firing = self._history.firing()
+        alarms.close_unwatched([it.key for it in firing if it.column in names and it.scope in scopes])
         self._profile_id = profile.profile_id
 
     def _second_time(self, stream: str, name: str) -> bool | None:

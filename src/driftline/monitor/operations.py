@@ -15,7 +15,7 @@ DAY_US: Final = 86_400_000_000
 SHORTEST_US: Final = 10_000_000
 FEWEST_WINDOWS: Final = 12
 LEAST_KNOWN_US: Final = 20 * 3_600_000_000
-"""Nothing is judged before so much of a day is known: a load that begins or ends is no event where there is no habit."""
+"""Nothing is judged before so much of a day is known: where there is no habit, a load that begins is no event."""
 APART: Final = 2.0
 """What is so many times beyond the extremes of the day before is an alarm."""
 SLOW_S: Final = 0.05

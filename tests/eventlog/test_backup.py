@@ -85,6 +85,7 @@ def test_an_empty_log_has_one_too(tmp_path: Path) -> None:
     restored.close()
 
 
+@pytest.mark.timeout(20)  # nothing to wait a minute for
 def test_no_log_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LogNotFoundError):
         backed_up(tmp_path)

@@ -105,12 +105,15 @@ def forms_locked(log_dir: Path, within_s: float = 0.0) -> Iterator[bool]:
         LogDamagedError: A restore was interrupted.
         LogUnavailableError: The directory cannot be read.
     """
+    nothing = LogNotFoundError(f"there is no log in {log_dir}; nothing has been committed there yet")
+    if not (log_dir / SEGMENTS).is_dir():  # which is nothing to wait for
+        raise nothing
     try:
         fd = lock_directory(log_dir / SEGMENTS, within_s)
     except OSError as error:
         raise LogUnavailableError(f"cannot use {log_dir / SEGMENTS}: {error.strerror}") from error
     if fd is None and not (log_dir / SEGMENTS).is_dir():
-        raise LogNotFoundError(f"there is no log in {log_dir}; nothing has been committed there yet")
+        raise nothing
     try:
         if fd is not None and (log_dir / RESTORING).exists():
             raise LogDamagedError(f"a restore of {log_dir} was interrupted: run it again (driftline log restore)")

@@ -49,8 +49,8 @@ STEPS = (
     Step("imports", ("lint-imports", "--no-logo")),
     Step("secrets", ("python", "scripts/leaks.py")),
     Step("audit", ("python", "scripts/audit.py")),
-    # They wait more than they work: three at a time.
-    Step("tests", ("pytest", "-n", "3")),
+    # They wait more than they work: four at a time.
+    Step("tests", ("pytest", "-n", "4")),
     Step("other Pythons", ("python", "scripts/pythons.py")),
 )
 

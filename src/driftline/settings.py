@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         description="Without a reference, so many first rows of the log stand in for one; 0 for never.",
     )
     window_s: Seconds = Field(
-        default=3600.0, ge=1, description="Length of the windows that are held against the reference."
+        default=3600.0, ge=1, le=31 * 86400, description="Length of the windows that are held against the reference."
     )
     window_rows: int = Field(
         default=0, ge=0, description="Rows of a window, for windows of rows in place of time; 0 for windows of time."

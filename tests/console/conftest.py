@@ -56,7 +56,7 @@ def served(config: ConsoleConfig, tls: Tls | None = None) -> Iterator[str]:
         loop.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, asyncio.run() is refused in this thread
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser

@@ -67,7 +67,7 @@ def backtest(
         others = [replay.judge(days) for days in OTHER_BUDGETS if days != settings.drift_days]
     if not outcome.windows:
         raise ProfileError("there is no whole window to judge beside the reference: too few rows, or too short a time")
-    smallest = _smallest(settings, profile, outcome)
+    smallest = _smallest(profile, outcome)
     if as_json:
         typer.echo(json.dumps(_as_dict(profile, outcome, others, smallest), indent=2))
     else:
@@ -158,15 +158,12 @@ def _print(profile: "Profile", outcome: "Outcome", others: "list[Outcome]", smal
         typer.echo(f"  {column.name:<24}{_smallest_line(size)}")
 
 
-def _smallest(settings: "Settings", profile: "Profile", outcome: "Outcome") -> "list[Smallest]":
-    """What is seen within a day, of the traffic that was replayed."""
+def _smallest(profile: "Profile", outcome: "Outcome") -> "list[Smallest]":
+    """What is seen within a day, of the traffic that was replayed and all of it together."""
     from driftline.drift.power import smallest_changes  # noqa: PLC0415 - loads numpy
-    from driftline.monitor.fold import segment_names  # noqa: PLC0415
-    from driftline.monitor.judge import ALL  # noqa: PLC0415
 
-    risk = plan(settings).rules(segment_names(profile, settings.segment_by)).false_alarms_a_window[ALL]
     days = max(outcome.days, 1e-6)
-    return smallest_changes(profile.columns, outcome.rows / days, outcome.windows / days, risk)
+    return smallest_changes(profile.columns, outcome.rows / days, outcome.windows / days, outcome.risk)
 
 
 def _smallest_line(smallest: "Smallest") -> str:

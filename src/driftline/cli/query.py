@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from driftline.eventlog.query import Table
 
 EPILOG = epilog(
-    "driftline query 'select predicted_class, count(*), avg(feature_1) from predictions group by all'",
+    "driftline query 'select predicted_class, count(*), avg(probability) from predictions group by all'",
     "driftline query --csv 'select timestamp, probability from predictions order by row desc limit 1000' >last.csv",
     "driftline query 'describe events'",
 )

@@ -36,6 +36,9 @@ LONG_SPANS: Final = (6, 8)
 SUDDEN_SHARE: Final = 0.25
 SLOW_TESTS_A_WINDOW: Final = len(SHORT_SPANS) + sum(len(LONG_SPANS) / 2**level for level in range(1, LEVELS))
 
+LASTING: Final = 0.5
+"""Strength from which on evidence is looked at more closely: what was an alarm may go on with as much."""
+
 Detector = Literal["sudden", "slow"]
 
 
@@ -55,6 +58,11 @@ class Evidence(NamedTuple):
     rows: int
 
     @property
+    def asked_again_in(self) -> int:
+        """Windows until a span of this length is complete again; what was found stands until then."""
+        return max(self.windows // max(LONG_SPANS), 1) if self.windows > max(SHORT_SPANS) else 1
+
+    @property
     def alarm(self) -> bool:
         """Whether it is more than chance may do, within the budget."""
         return self.answer.strength >= 1
@@ -66,6 +74,9 @@ class Scan:
     Args:
         columns: The reference's.
         false_alarms_a_window: The budget: expected alarms of all columns together, in a window without any change.
+
+    Attributes:
+        forgotten: Indexes of the columns of which the last window has shown that a change is over.
     """
 
     def __init__(self, columns: Sequence[Column], false_alarms_a_window: float) -> None:
@@ -76,6 +87,7 @@ class Scan:
         self._slow = Exam(questions, slow)
         self._levels: list[deque[NDArray[np.int64]]] = [deque(maxlen=BLOCKS) for _ in range(LEVELS)]
         self._windows = 0
+        self.forgotten: frozenset[int] = frozenset()
 
     @property
     def state_bytes(self) -> int:
@@ -92,20 +104,20 @@ class Scan:
         strongest = [
             Evidence("sudden", answer, 1, held) for answer, held in zip(self._sudden.take(counts), rows, strict=True)
         ]
-        over = set()
+        over: set[int] = set()
         for windows, blocks in self._spans(counts):
             summed = np.sum(blocks, axis=0)
             rows = np.add.reduceat(summed, self.layout.starts).tolist()
             for at, answer in enumerate(self._slow.take(summed)):
                 if answer.strength <= strongest[at].answer.strength:
                     continue
-                if answer.strength >= 1 and is_over(self._questions, at, answer, np.stack(blocks)):
+                if answer.strength >= LASTING and is_over(self._questions, at, answer, np.stack(blocks)):
                     over.add(at)
                 else:
                     strongest[at] = Evidence("slow", answer, windows, rows[at])
-        for at in over:
-            if not strongest[at].alarm:
-                self._forget(at)
+        self.forgotten = frozenset(at for at in over if not strongest[at].alarm)
+        for at in self.forgotten:
+            self._forget(at)
         return strongest
 
     def _forget(self, column: int) -> None:

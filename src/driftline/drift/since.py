@@ -49,7 +49,8 @@ def is_over(questions: Questions, column: int, answer: Answer, windows: NDArray[
     """Returns whether a change was there for a while, and is no more.
 
     Of all runs of windows the one that is farthest from what is expected is taken to be the change; what came after it
-    is held against a change as large and against none, by the ratio of their likelihoods.
+    is held against a change half as large and against none, by the ratio of their likelihoods: what was found for being
+    farthest out is half as large or so, where it is small.
 
     Args:
         questions: That were asked.
@@ -67,7 +68,7 @@ def is_over(questions: Questions, column: int, answer: Answer, windows: NDArray[
     shares, weights = questions.shares[own], _weights(questions, column, answer, own)
     variance = float(shares @ weights**2) - float(shares @ weights) ** 2
     variance *= questions.columns[column].factor(float(rows[last:].sum()))
-    without = size * (size * float(rows[last:].sum()) / 2 - float(excess[last:].sum()))
+    without = size / 2 * (size * float(rows[last:].sum()) / 4 - float(excess[last:].sum()))
     return without > OVER * variance
 
 

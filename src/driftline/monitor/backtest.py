@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from driftline.drift.layout import Values
 from driftline.drift.profile import Profile
 from driftline.eventlog.reader import LogReader
-from driftline.monitor.fold import Folder, segment_names
+from driftline.monitor.fold import Folder, Segments, segment_counts
 from driftline.monitor.follow import Plan
-from driftline.monitor.judge import Judge, Judged
+from driftline.monitor.judge import ALL, Judge, Judged
 from driftline.monitor.lines import Rows
+from driftline.monitor.segments import Counts, counts_by_segment, judged_segments
 from driftline.monitor.sources import CHUNK_ROWS
 from driftline.monitor.store import FILE_NAME, MonitorStore
 
 AFTER_THE_LAST: Final = 1 << 62
 US: Final = 1_000_000
+DAY_US: Final = 86_400 * US
 
 Progress = Callable[[int, int], None]
 
@@ -58,6 +60,7 @@ class Outcome(NamedTuple):
         windows: Windows that were judged, of all traffic.
         rows: Rows in them.
         days: From the beginning of the first to the end of the last.
+        risk: Expected false alarms of all traffic in a window, by this budget.
     """
 
     days_a_false_alarm: float
@@ -65,6 +68,7 @@ class Outcome(NamedTuple):
     windows: int
     rows: int
     days: float
+    risk: float
 
 
 class Replay:
@@ -83,6 +87,14 @@ class Replay:
         self._folder = tempfile.TemporaryDirectory(prefix="driftline-backtest-")
         self._store = MonitorStore(Path(self._folder.name) / FILE_NAME, create=True)
         self._counts = Folder(self._store, profile, plan.slicing, plan.segment_by)
+        self._segments: Counts = {}
+
+    @property
+    def rows_a_day(self) -> float | None:
+        """The traffic of what was counted; None if it takes no time."""
+        cells = self._store.connection.execute("SELECT min(start_us), max(stop_us), sum(rows) FROM cells").fetchone()
+        first_us, last_us, rows = cells
+        return None if rows is None or last_us <= first_us else float(rows / (last_us - first_us) * DAY_US)
 
     def close(self) -> None:
         """Throws the store away."""
@@ -95,6 +107,12 @@ class Replay:
         Raises:
             LogDamagedError: It cannot be read.
         """
+        origin = self._profile.origin
+        if self._plan.segment_by and origin.log_id == log.log_id and None not in (origin.first_row, origin.stop_row):
+            assert origin.first_row is not None
+            assert origin.stop_row is not None
+            rows = (origin.first_row, origin.stop_row)
+            self._segments = counts_by_segment(log, self._profile, self._plan.segment_by, *rows)
         numbered = log.numbered(first_row, stop_row)
         while chunk := list(itertools.islice(numbered, CHUNK_ROWS)):
             self._counts.fold(chunk, chunk[-1][0] + 1)
@@ -111,7 +129,11 @@ class Replay:
             first_row: Where to begin.
             progress: Told of the rows.
         """
-        columns = [values[column.name][first_row:] for column in self._profile.columns]
+        whole = [values[column.name] for column in self._profile.columns]
+        if self._plan.segment_by and first_row:
+            segments = Segments(self._profile, self._plan.segment_by)
+            self._segments = segment_counts(segments, self._counts.layout, [column[:first_row] for column in whole])
+        columns = [column[first_row:] for column in whole]
         for rows in _slices(times_us[first_row:], columns):
             self._counts.count(rows, int(rows.numbers[-1]) + 1)
             progress(int(rows.numbers[-1]), len(times_us))
@@ -119,12 +141,13 @@ class Replay:
     def judge(self, days_a_false_alarm: float) -> Outcome:
         """Returns what this budget would have brought."""
         plan = self._plan._replace(days_a_false_alarm=days_a_false_alarm)
-        segments = segment_names(self._profile, plan.segment_by)
+        segments = judged_segments(self._profile, self._segments)
         episodes = _Episodes(self._close_after)
         self._store.forget_judgements()
-        judge = Judge(self._store, self._profile, plan.slicing, plan.rules(segments), episodes.take)
+        rules = plan.rules(segments, self.rows_a_day)
+        judge = Judge(self._store, self._profile, plan.slicing, rules, episodes.take, segments=segments)
         judge.judge(AFTER_THE_LAST)
-        return episodes.outcome(days_a_false_alarm)
+        return episodes.outcome(days_a_false_alarm, rules.false_alarms_a_window[ALL])
 
 
 def _slices(times_us: NDArray[np.int64], columns: list[Values]) -> Iterator[Rows]:
@@ -155,7 +178,7 @@ class _Episodes:
     def take(self, judged: Judged) -> None:
         if not judged.verdicts:
             return
-        if judged.stream == "all":
+        if judged.stream == ALL:
             self._windows += 1
             self._rows += judged.cell.rows
             self._first_us = judged.start_us if self._first_us is None else self._first_us
@@ -175,7 +198,7 @@ class _Episodes:
                     del self._open[key]
                     self._closed.append(alarm._replace(closed_us=judged.stop_us))
 
-    def outcome(self, days_a_false_alarm: float) -> Outcome:
+    def outcome(self, days_a_false_alarm: float, risk: float) -> Outcome:
         alarms = sorted([*self._closed, *(alarm for alarm, _ in self._open.values())], key=lambda it: it.opened_us)
         days = 0.0 if self._first_us is None else (self._last_us - self._first_us) / US / 86_400
-        return Outcome(days_a_false_alarm, tuple(alarms), self._windows, self._rows, days)
+        return Outcome(days_a_false_alarm, tuple(alarms), self._windows, self._rows, days, risk)

@@ -208,6 +208,18 @@ class Segments:
         return segments
 
 
+def segment_counts(segments: "Segments", layout: Layout, values: list[Values]) -> dict[str, NDArray[np.int64]]:
+    """Returns what rows are in each segment.
+
+    Args:
+        segments: What divides them.
+        layout: Of all columns of the profile.
+        values: Of each of these, all of one length.
+    """
+    codes, names = layout.codes(values), np.array(segments.of(values), dtype=object)
+    return {name: layout.tally(codes[:, names == name]) for name in dict.fromkeys(names.tolist())}
+
+
 def segment_names(profile: Profile, segment_by: str | None) -> list[str]:
     """Returns the segments that the traffic is divided into; none if it is not.
 

@@ -3,24 +3,26 @@
 import itertools
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from driftline.contract.schema import ModelSchema
 from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.errors import LogNotFoundError, ProfileError
 from driftline.eventlog.reader import LogReader
-from driftline.monitor.fold import Folder, Slicing, segment_names
+from driftline.monitor.fold import Folder, Slicing
 from driftline.monitor.judge import ALL, HOUR_US, Judge, Judged, Rules
 from driftline.monitor.metrics import BEHIND, FOLDED, JUDGED, forget, show, show_last
 from driftline.monitor.outcome_fold import OutcomeFold
 from driftline.monitor.outcomes import Outcomes
 from driftline.monitor.provisional import FirstRows
 from driftline.monitor.rollup import CELLS_KEPT_US, QUIET_KEPT_US, prune, roll_up
+from driftline.monitor.segments import counts_by_segment, judged_segments, rows_a_day
 from driftline.monitor.sources import CHUNK_ROWS, profile_of_log
 from driftline.monitor.store import MonitorStore
 
@@ -31,6 +33,10 @@ LATENESS_US: Final = 2_000_000
 """What comes later than this after its window's end is counted, and not judged any more."""
 NOTE_AGAIN_US: Final = 5_000_000
 US: Final = 1_000_000
+MUCH_TRAFFIC: Final = 10_000_000
+"""Rows a day, where a reference does not say how much traffic there is: so that the budget is kept in any case."""
+MOST_RISK: Final = 0.1
+"""No window has more than this of a false alarm, however long it is."""
 DAY_S: Final = 86_400
 
 Phase = Literal["no_log", "no_reference", "unfit_reference", "catching_up", "following"]
@@ -56,14 +62,22 @@ class Plan(NamedTuple):
     segment_by: str | None
     reference_rows: int
 
-    def rules(self, segments: list[str]) -> Rules:
-        """Returns the budget of each stream: half of it is all traffic's, the segments share the other half."""
-        windows_a_day = DAY_S * US / self.slicing.width_us if self.slicing.width_us else DAY_S / 3600
-        risk = 1 / (self.days_a_false_alarm * windows_a_day)
+    def rules(self, segments: Collection[str], rows_a_day: float | None = None) -> Rules:
+        """Returns the budget of each stream: half of it is all traffic's, the segments share the other half.
+
+        Args:
+            segments: Those that are judged.
+            rows_a_day: The traffic, which says how often a window of rows is over; unknown, it is taken to be much.
+        """
+        slicing = self.slicing
+        min_rows = min(self.min_rows, slicing.rows) if slicing.rows else self.min_rows
+        of_rows, of_time = (rows_a_day or MUCH_TRAFFIC) / max(slicing.rows, 1), DAY_S * US / max(slicing.width_us, 1)
+        windows_a_day = of_rows if slicing.rows else of_time
+        risk = min(1 / (self.days_a_false_alarm * max(windows_a_day, 1e-9)), MOST_RISK)
         if not segments:
-            return Rules(self.min_rows, {ALL: risk}, self.min_moved)
+            return Rules(min_rows, {ALL: risk}, self.min_moved)
         shared = {segment: risk / 2 / len(segments) for segment in segments}
-        return Rules(self.min_rows, {ALL: risk / 2, **shared}, self.min_moved)
+        return Rules(min_rows, {ALL: risk / 2, **shared}, self.min_moved)
 
 
 class Follower:
@@ -190,13 +204,11 @@ class Follower:
 
     def _roll_up(self, judge: Judge, closed_before: int) -> None:
         width_us = self._plan.slicing.width_us
-        if not width_us:
-            return
-        now_us = closed_before * width_us
+        now_us = closed_before * width_us if width_us else self._clock_us()
         hour = (now_us - CELLS_KEPT_US) // HOUR_US
         if hour <= self._rolled_hour:
             return
-        if width_us < HOUR_US:
+        if 0 < width_us < HOUR_US:
             roll_up(self._store, width_us, hour * HOUR_US, judge.next_cells)
             Outcomes(self._store).roll_up(width_us, hour * HOUR_US)
         prune(self._store, now_us - QUIET_KEPT_US)
@@ -269,11 +281,11 @@ class Follower:
     def _begin(self, lines: LogReader, profile: Profile, *, provisional: bool) -> None:
         self._check_fit(profile)
         plan = self._plan
-        segments = segment_names(profile, plan.segment_by)
         signature = f"{profile.profile_id} {lines.log_id} {plan.slicing} {plan.segment_by} {plan.min_rows}"
         if self._store.meta().get("signature") != signature or self._went_back(lines):
             self._store.adopt(profile.profile_id, encode_profile(profile), provisional=provisional)
             self._store.put_meta({"signature": signature, "log_id": lines.log_id, "provisional": str(int(provisional))})
+            self._store.put_segment_references(self._segment_references(lines, profile))
             log.info("reference.adopted", profile=profile.profile_id, rows=profile.rows, provisional=provisional)
             forget()
         else:
@@ -281,10 +293,28 @@ class Follower:
         self._profile = profile
         outcomes = OutcomeFold(self._store, lines, profile, plan.slicing, plan.segment_by)
         self._folder = Folder(self._store, profile, plan.slicing, plan.segment_by, outcomes)
-        rules = plan.rules(segments)
-        self._judge = Judge(self._store, profile, plan.slicing, rules, lambda judged: self._judged(profile, judged))
+        segments = judged_segments(profile, self._store.segment_references())
+        rules = plan.rules(segments, rows_a_day(profile))
+        self._judge = Judge(
+            self._store,
+            profile,
+            plan.slicing,
+            rules,
+            lambda judged: self._judged(profile, judged),
+            segments=segments,
+        )
         self._log_us = self._came_us = self._rolled_hour = 0
         self._noted = {}
+
+    def _segment_references(self, lines: LogReader, profile: Profile) -> dict[str, NDArray[np.int64]]:
+        """What the reference's rows are in each segment; nothing where they are not in this log."""
+        origin = profile.origin
+        if self._plan.segment_by is None:
+            return {}
+        if origin.log_id != lines.log_id or origin.first_row is None or origin.stop_row is None:
+            log.warning("segments.not_judged", reason="the reference is not of rows of this log", counted=True)
+            return {}
+        return counts_by_segment(lines, profile, self._plan.segment_by, origin.first_row, origin.stop_row)
 
     def _judged(self, profile: Profile, judged: Judged) -> None:
         show(judged)

@@ -2,10 +2,13 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from driftline.drift.bins import MISSING, STRANGE, NumberBins
@@ -13,7 +16,7 @@ from driftline.drift.effect import Yardstick
 from driftline.drift.layout import Layout
 from driftline.drift.profile import Column, Profile
 from driftline.drift.questions import Questions
-from driftline.drift.scan import Evidence, Scan
+from driftline.drift.scan import LASTING, Evidence, Scan
 from driftline.drift.since import change_point, excesses
 from driftline.monitor.fold import Slicing
 from driftline.monitor.store import Cell, MonitorStore
@@ -96,6 +99,7 @@ class Judge:
         slicing: What a cell is.
         rules: See :class:`Rules`; its streams are those that are judged.
         tell: Called with each window that was judged, in the transaction that records it.
+        segments: Counts of the reference's rows in each segment that is judged: of a segment they are the reference.
     """
 
     def __init__(
@@ -105,6 +109,8 @@ class Judge:
         slicing: Slicing,
         rules: Rules,
         tell: Callable[[Judged], None] = lambda _: None,
+        *,
+        segments: Mapping[str, NDArray[np.int64]] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._profile = profile
@@ -113,8 +119,7 @@ class Judge:
         self._tell = tell
         self._log_id = store.meta().get("log_id")
         self._layout = Layout(profile.columns)
-        self._questions = Questions(profile.columns, self._layout)
-        self._yardstick = Yardstick(profile.columns, self._layout)
+        self._segments = segments
         self._streams = {stream: self._open(stream, risk) for stream, risk in rules.false_alarms_a_window.items()}
 
     def judge(self, closed_before: int) -> int:
@@ -138,12 +143,18 @@ class Judge:
         return {name: stream.next_cell for name, stream in self._streams.items()}
 
     def _open(self, name: str, risk: float) -> "_Stream":
-        scan = Scan(self._profile.columns, risk)
+        columns = self._profile.columns
+        if name != ALL:
+            counted = self._layout.split(self._segments[name])
+            pairs = zip(columns, counted, strict=True)
+            columns = tuple(replace(column, counts=tuple(counts.tolist())) for column, counts in pairs)
+        scan = Scan(columns, risk)
         row = self._store.connection.execute("SELECT next_cell, scan FROM streams WHERE stream = ?", (name,)).fetchone()
         if row is None:
-            return _Stream(scan, -(1 << 62))
-        scan.load(row[1])
-        return _Stream(scan, row[0])
+            return _Stream(columns, self._layout, scan, -(1 << 62))
+        stream = _Stream(columns, self._layout, scan, row[0])
+        stream.load(row[1])
+        return stream
 
     def _judge_stream(self, name: str, closed_before: int) -> int:
         stream = self._streams[name]
@@ -183,23 +194,23 @@ class Judge:
         return cell.first_row < origin.stop_row and cell.stop_row > origin.first_row
 
     def _verdicts(self, name: str, stream: "_Stream", cell: Cell, first: int) -> list[Verdict]:
-        found = stream.scan.observe(cell.counts)
-        effects = self._yardstick.measure(cell.counts)
+        found = stream.observe(cell.counts)
+        effects = stream.yardstick.measure(cell.counts)
         sizes = np.stack([effects.psi, effects.js_distance, effects.distance, effects.wasserstein_sd]).T.tolist()
         verdicts = []
         spans: dict[int, list[Cell]] = {}
-        for at, (column, evidence) in enumerate(zip(self._profile.columns, found, strict=True)):
+        for at, (column, (evidence, alarming)) in enumerate(zip(stream.columns, found, strict=True)):
             state: State = "quiet"
             since_us, moved = cell.start_us, float(effects.moved[at])
-            if evidence.alarm:
+            if alarming:
                 if evidence.windows not in spans:
                     spans[evidence.windows] = self._span(name, first, evidence.windows - 1)
                 windows = spans[evidence.windows]
                 counts = np.stack([*(each.counts for each in windows), cell.counts])
                 rows = np.array([*(each.rows for each in windows), cell.rows])
-                begun = change_point(excesses(self._questions, at, evidence.answer, counts), rows)
+                begun = change_point(excesses(stream.questions, at, evidence.answer, counts), rows)
                 since_us = [*windows, cell][begun].start_us
-                moved = float(self._yardstick.measure(counts.sum(axis=0)).moved[at])
+                moved = float(stream.yardstick.measure(counts.sum(axis=0)).moved[at])
                 state = "alarm" if moved >= self._rules.min_moved else "small"
             own = cell.counts[self._layout.starts[at] :][: column.bins.count]
             kind = kind_of(column, evidence, own)
@@ -254,13 +265,57 @@ class Judge:
             "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_row(window, verdict) for verdict in judged.verdicts],
         )
-        connection.execute("INSERT OR REPLACE INTO streams VALUES (?, ?, ?)", (judged.stream, stop, stream.scan.dump()))
+        connection.execute("INSERT OR REPLACE INTO streams VALUES (?, ?, ?)", (judged.stream, stop, stream.dump()))
 
 
 class _Stream:
-    def __init__(self, scan: Scan, next_cell: int) -> None:
+    """What one stream is held against, and how far it has come."""
+
+    def __init__(self, columns: Sequence[Column], layout: Layout, scan: Scan, next_cell: int) -> None:
+        self.columns = columns
+        self.questions = Questions(columns, layout)
+        self.yardstick = Yardstick(columns, layout)
         self.scan = scan
         self.next_cell = next_cell
+        self._standing: dict[int, tuple[Evidence, int]] = {}
+        self._alarming: set[int] = set()
+
+    def observe(self, counts: NDArray[np.int64]) -> list[tuple[Evidence, bool]]:
+        """Returns the evidence against each column, and whether it is an alarm.
+
+        An alarm goes on while there is half of the evidence that it took to raise it, and what a long span has shown
+        stands until the span is complete again: between two times nothing is known that speaks against it.
+        """
+        found = self.scan.observe(counts)
+        for at, evidence in enumerate(found):
+            if evidence.alarm:
+                self._standing[at] = (evidence, evidence.asked_again_in)
+                self._alarming.add(at)
+                continue
+            standing, left = self._standing.pop(at, (evidence, 0))
+            if at in self.scan.forgotten:
+                self._alarming.discard(at)
+            elif left > 1:
+                self._standing[at] = (standing, left - 1)
+                found[at] = standing
+            elif evidence.answer.strength < LASTING:
+                self._alarming.discard(at)
+        return [(evidence, at in self._alarming) for at, evidence in enumerate(found)]
+
+    def dump(self) -> bytes:
+        """Returns all that is remembered of its windows, for :meth:`load`."""
+        standing = [(at, evidence, left) for at, (evidence, left) in self._standing.items()]
+        return msgspec.msgpack.encode((self.scan.dump(), sorted(self._alarming), standing))
+
+    def load(self, content: bytes) -> None:
+        """Takes up where a stream of the same columns was when it was dumped."""
+        scan, alarming, standing = _REMEMBERED.decode(content)
+        self.scan.load(scan)
+        self._alarming = set(alarming)
+        self._standing = {at: (evidence, left) for at, evidence, left in standing}
+
+
+_REMEMBERED: Final = msgspec.msgpack.Decoder(tuple[bytes, list[int], list[tuple[int, Evidence, int]]])
 
 
 def kind_of(column: Column, evidence: Evidence, counts: NDArray[np.int64]) -> Kind:

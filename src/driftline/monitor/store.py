@@ -55,6 +55,7 @@ CREATE TABLE verdicts (
     out_of_range REAL NOT NULL,
     PRIMARY KEY (window, name)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE segment_references (segment TEXT PRIMARY KEY, counts BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE spans (
     first_row INTEGER PRIMARY KEY, stop_row INTEGER NOT NULL, min_us INTEGER NOT NULL, max_us INTEGER NOT NULL
 ) STRICT;
@@ -79,7 +80,18 @@ CREATE TABLE traffic (
 {history.TABLES}{delivery.TABLES}{silences.TABLES}PRAGMA user_version = {SCHEMA_VERSION};
 """
 SPAN_ROWS: Final = 4096
-OF_THE_FOLD: Final = ("cells", "hours", "streams", "windows", "verdicts", "spans", "outcomes", "quality", "scored")
+OF_THE_FOLD: Final = (
+    "cells",
+    "hours",
+    "streams",
+    "windows",
+    "verdicts",
+    "spans",
+    "segment_references",
+    "outcomes",
+    "quality",
+    "scored",
+)
 """What is made again when the reference changes, or the log is another one."""
 _CELL: Final = "start_us, stop_us, first_row, stop_row, rows, counts"
 
@@ -238,6 +250,19 @@ class MonitorStore:
         if row is None:
             raise MonitorError(f"the monitor has never used a profile {profile_id}")
         return zlib.decompress(row[0])
+
+    def put_segment_references(self, references: Mapping[str, NDArray[np.int64]]) -> None:
+        """Keeps what the reference's rows are in each segment, by the layout of its columns."""
+        with self.transaction():
+            self.connection.executemany(
+                "INSERT OR REPLACE INTO segment_references VALUES (?, ?)",
+                [(segment, packed(counts)) for segment, counts in references.items()],
+            )
+
+    def segment_references(self) -> dict[str, NDArray[np.int64]]:
+        """Returns what was kept of each segment's reference."""
+        rows = self.connection.execute("SELECT segment, counts FROM segment_references")
+        return {segment: unpacked(counts) for segment, counts in rows}
 
     # -- cells
 

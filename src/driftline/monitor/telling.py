@@ -125,7 +125,7 @@ class Teller:
         ]
 
     def _finding(self, profile: Profile, judged: Judged, verdict: Verdict, alarms: Sequence[Verdict]) -> Finding:
-        at = profile.columns.index(verdict.column)
+        at = [column.name for column in profile.columns].index(verdict.column.name)
         counts = Layout(profile.columns).split(judged.cell.counts)[at]
         sizes = effect_intervals(verdict.column, counts, verdict.column.factor(float(counts.sum())))
         effect: dict[str, float | None] = {"moved": verdict.moved}
@@ -151,7 +151,7 @@ class Teller:
         )
 
     def _examples(self, profile: Profile, judged: Judged, verdict: Verdict) -> tuple[str, ...]:
-        at = profile.columns.index(verdict.column)
+        at = [column.name for column in profile.columns].index(verdict.column.name)
         counts = Layout(profile.columns).split(judged.cell.counts)[at]
         try:
             with LogReader(self._log_dir) as lines:

@@ -37,7 +37,7 @@ def test_measured_and_estimated_stand_side_by_side(judged: tuple[str, World], op
     page.locator("#reliability-table summary").click()
     assert violations(page) == []
     page.set_viewport_size({"width": 390, "height": 900})
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.wait_for_function("document.documentElement.scrollWidth === 390")  # charts follow in a moment
     assert violations(page) == []
     page.goto("about:blank")
 

@@ -16,7 +16,6 @@ Kind = Literal[
     "traffic",
     "latency",
     "errors",
-    "quality",
     "test",
 ]
 """What has changed. ``test`` is what ``driftline alerts test`` sends; no window is ever judged by it."""
@@ -94,7 +93,7 @@ class Alert(msgspec.Struct, frozen=True):
         kind: What has changed.
         state: Whether it is firing, or resolved.
         column: The feature or output; None where it is about none, as with traffic.
-        scope: Whose rows: ``all``, a segment, or a model version.
+        scope: Whose rows: ``all``, or a segment.
         since_us: Since when, as far as the detector can tell.
         opened_us: End of the window that opened it.
         closed_us: End of the window that closed it; None while it is firing.

@@ -29,6 +29,8 @@ from driftline.monitor.store import MonitorStore
 log = structlog.get_logger()
 
 STEP_ROWS: Final = 4 * CHUNK_ROWS
+CHUNK_VALUES: Final = 50_000
+"""Values that are in memory at once, as Python's own numbers: of a wide model fewer rows."""
 LATENESS_US: Final = 2_000_000
 """What comes later than this after its window's end is counted, and not judged any more."""
 NOTE_AGAIN_US: Final = 5_000_000
@@ -179,8 +181,9 @@ class Follower:
         if folder.position_row >= stop:
             return False
         numbered = lines.numbered(folder.position_row, stop)
-        while chunk := list(itertools.islice(numbered, CHUNK_ROWS)):
-            last = len(chunk) < CHUNK_ROWS
+        rows = max(1, min(CHUNK_ROWS, CHUNK_VALUES // len(folder.layout.names)))
+        while chunk := list(itertools.islice(numbered, rows)):
+            last = len(chunk) < rows
             read = folder.fold(chunk, stop if last else chunk[-1][0] + 1)
             self._store.put_meta(_anchor(*chunk[-1]))
             FOLDED.inc(len(read.rows.times_us))

@@ -1,6 +1,7 @@
 """The pages of a log in which a feature has moved, in a browser that keeps to the policy they come with."""
 
 import re
+import time
 from urllib.parse import quote
 
 import httpx
@@ -30,7 +31,10 @@ def test_the_ledger_is_counted_from_the_log(console: str, world: World, open_pag
     expect(page.locator("#ledger .right")).to_contain_text("0")
 
 
-def test_traffic_is_shown_with_its_units(console: str, open_page: OpenPage) -> None:
+def test_traffic_is_shown_with_its_units(console: str, world: World, open_page: OpenPage) -> None:
+    made_us, world.now_us = world.now_us, time.time_ns() // 1000  # it may have been made minutes ago
+    world.traffic(30)
+    world.now_us = made_us
     page = open_page(console)
     expect(page.locator("#now-traffic .figure")).to_have_text(re.compile(r"^\d{3}/s$"))
     expect(page.locator("#now-latency .figure")).to_have_text(re.compile(r"^1\.\d+ / \d\.?\d*ms$"))

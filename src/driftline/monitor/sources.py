@@ -75,16 +75,7 @@ def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: 
             versions.update(dict.fromkeys(read.versions))
             first_us = first_us or int(read.times_us.min())
             last_us = max(last_us, int(read.times_us.max()))
-    origin = Origin(
-        "log",
-        log_id=lines.log_id,
-        first_row=first_row,
-        stop_row=stop_row,
-        first_timestamp=_timestamp(first_us),
-        last_timestamp=_timestamp(last_us),
-        in_order=True,
-        model_versions=tuple(versions),
-    )
+    origin = _of_log(lines.log_id, (first_row, stop_row), (first_us, last_us), tuple(versions))
     return builder.profile(schema.name, origin)
 
 
@@ -102,17 +93,7 @@ def profile_of_rows(log: LogReader, schema: ModelSchema, first_row: int, stop_ro
         named = columns_of(schema)
         if not {it.name for it in named} <= set(table.expressions):
             return profile_of_log(log, schema, first_row, stop_row)
-        first_us, last_us = table.span_us()
-        origin = Origin(
-            "log",
-            log_id=log.log_id,
-            first_row=first_row,
-            stop_row=stop_row,
-            first_timestamp=_timestamp(first_us),
-            last_timestamp=_timestamp(last_us),
-            in_order=True,
-            model_versions=table.versions(),
-        )
+        origin = _of_log(log.log_id, (first_row, stop_row), table.span_us(), table.versions())
         return build_profile(schema.name, named, table.values(named), origin)
 
 
@@ -136,6 +117,19 @@ def profile_of_file(table: Table, schema: ModelSchema, rows: int | None = None) 
     named = [it for it in columns_of(schema) if it.name in table.expressions]
     origin = Origin("file", path=str(table.path), in_order=table.in_order())
     return build_profile(schema.name, named, table.values(named, rows), origin)
+
+
+def _of_log(log_id: str, rows: tuple[int, int], span_us: tuple[int, int], versions: tuple[str, ...]) -> Origin:
+    return Origin(
+        "log",
+        log_id=log_id,
+        first_row=rows[0],
+        stop_row=rows[1],
+        first_timestamp=_timestamp(span_us[0]),
+        last_timestamp=_timestamp(span_us[1]),
+        in_order=True,
+        model_versions=versions,
+    )
 
 
 def _unbinned(named: Named) -> Column:

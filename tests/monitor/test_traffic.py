@@ -1,11 +1,13 @@
 """How the API fares, told from its own metrics."""
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from driftline.monitor.store import MonitorStore
-from driftline.monitor.traffic import Sample, TrafficLog, difference, merged, quantile, totals
+from driftline.monitor.traffic import Sample, TrafficLog, difference, merged, page_at, quantile, totals
 from tests.monitor.examples import Clock
 
 PAGE = """\
@@ -107,3 +109,20 @@ def test_samples_join_to_one_with_the_worst_latency() -> None:
 def test_no_time_between_looks_is_no_sample() -> None:
     now = (5, totals(page(3)))
     assert difference(now, now) is None
+
+
+def test_an_api_that_asks_for_a_key_is_said_with_the_remedy() -> None:
+    class Guarded(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Guarded) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(OSError, match=r"answer 401; .*api_metrics_port"):
+            page_at(f"http://127.0.0.1:{server.server_port}/metrics", 5.0)()
+        thread.join()

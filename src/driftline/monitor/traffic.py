@@ -18,6 +18,7 @@ log = structlog.get_logger()
 ROUTE: Final = "/predict"
 LARGEST_PAGE_BYTES: Final = 4 << 20
 KEPT_US: Final = 35 * 86_400_000_000
+KEY_ASKED_FOR: Final = frozenset({401, 403})
 REFUSALS: Final = frozenset({"503"})
 """A refusal for want of room is counted as one, as are all that are the client's doing; other 5xx are failures."""
 
@@ -121,8 +122,13 @@ def page_at(url: str, timeout_s: float, certificate: str | None = None) -> Sourc
     context = ssl.create_default_context(cafile=certificate) if url.startswith("https:") else None
 
     def fetch() -> str:
-        with urllib.request.urlopen(url, timeout=timeout_s, context=context) as answer:  # noqa: S310 - the operator's address
-            return str(answer.read(LARGEST_PAGE_BYTES).decode())
+        try:
+            with urllib.request.urlopen(url, timeout=timeout_s, context=context) as answer:  # noqa: S310 - the operator's
+                return str(answer.read(LARGEST_PAGE_BYTES).decode())
+        except urllib.error.HTTPError as error:
+            with error:  # it holds the connection
+                remedy = "; give them a port of their own: api_metrics_port" if error.code in KEY_ASKED_FOR else ""
+                raise OSError(f"the API's metrics answer {error.code}{remedy}") from error
 
     return fetch
 

@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Message
 
 from driftline.api.admission import BURST_S, HELD_S, REFUSALS_PER_TICK, TICK_S, Admission, Gate, Ticket
-from tests.api.api_process import EXAMPLE, code_of, status_of
+from tests.api.api_process import EXAMPLE, code_of, receive, status_of
 from tests.api.conftest import StartApi
 from tests.api.traffic import AGAIN, HEAD, Traffic
 from tests.waiting import eventually, wait_until
@@ -198,7 +198,7 @@ def test_a_body_that_does_not_come_is_answered_when_the_server_stops(start_api: 
         slow.sendall(HEAD + b"\r\n" + EXAMPLE[:5])
         assert api.answers()
         assert api.stop() == 0
-        response = slow.recv(65536)
+        response = receive(slow)
     assert (status_of(response), code_of(response)) == (408, "body_timeout")
     assert "Killing" not in api.log()
 

@@ -9,6 +9,8 @@ meaning. The message is for a person and may change.
      |    +-- KeysError             keys_invalid
      |    +-- TlsError              tls_invalid
      +-- ModelError                 model_invalid
+     +-- ModelNotFoundError         model_not_found
+     +-- ScoringError               scoring_failed
      +-- InputError                 see contract/problems.py: one code for each way a request can be wrong
      +-- OutboxError
      |    +-- OutboxFullError       outbox_full
@@ -76,6 +78,18 @@ class ModelError(DriftlineError):
     """A model package is incomplete or contradicts itself."""
 
     code = "model_invalid"
+
+
+class ScoringError(DriftlineError):
+    """A model could not score the rows that it was given, although they are as its schema wants them."""
+
+    code = "scoring_failed"
+
+
+class ModelNotFoundError(DriftlineError):
+    """No model of this name, or no such version of it, is served."""
+
+    code = "model_not_found"
 
 
 class InputError(DriftlineError):

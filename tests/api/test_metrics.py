@@ -13,9 +13,9 @@ from driftline.api.metrics import REFUSED
 from driftline.api.observe import Observed
 from driftline.api.service import Service
 from driftline.contract.problems import KEPT_CODES
-from driftline.scoring import load_package, seed_package
 from tests.api.api_process import EXAMPLE, ApiProcess, parse_samples, status_of
 from tests.api.conftest import StartApi
+from tests.api.models import seed_roster
 from tests.waiting import wait_until
 
 
@@ -79,7 +79,7 @@ def test_what_nobody_foresaw_is_counted_and_answered_without_internals(
         raise RuntimeError("hunter2")
 
     config = ApiConfig("t", tmp_path, tmp_path, None, "os", 1, 1, 1, None, 1.0)
-    observed = Observed(broken, ["/predict"], Service(config, *load_package(seed_package())))
+    observed = Observed(broken, ["/predict"], Service(config, seed_roster()))
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(observed), base_url="http://t") as client:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from driftline.api.keeper import Keeper
 from driftline.api.predict import Predictor
 from driftline.contract import PredictionEvent
 from driftline.contract.checksum import vouched
@@ -15,6 +16,7 @@ from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
 from driftline.scoring import Model, load_package, seed_package
 from driftline.scoring.logistic import LogisticModel
+from tests.api.models import seed, seed_roster
 
 SCHEMA, MODEL = load_package(seed_package())
 A, B = SCHEMA.names
@@ -35,16 +37,11 @@ def outbox(tmp_path: Path) -> Outbox:
 def predictor(
     outbox: Outbox, model: Model = MODEL, *, durable: bool = False, serve_unlogged: bool = False
 ) -> Predictor:
-    return Predictor(
-        SCHEMA,
-        model,
-        outbox,
-        durable=durable,
-        serve_unlogged=serve_unlogged,
-        max_body_bytes=MAX_BODY_BYTES,
-        clock=lambda: NOW_NS,
-        make_id=lambda: REQUEST_ID,
+    served = seed(model)
+    keeper = Keeper(
+        outbox, durable=durable, serve_unlogged=serve_unlogged, clock=lambda: NOW_NS, make_id=lambda: REQUEST_ID
     )
+    return Predictor(lambda: served, keeper, max_body_bytes=MAX_BODY_BYTES)
 
 
 def ask(predict: Predictor, body: bytes = BODY, **headers: str) -> Answer:
@@ -112,7 +109,7 @@ def test_events_are_numbered_by_the_outbox(outbox: Outbox) -> None:
 
 
 def test_each_request_gets_its_own_uuid7(outbox: Outbox) -> None:
-    predict = Predictor(SCHEMA, MODEL, outbox, durable=False, max_body_bytes=MAX_BODY_BYTES)
+    predict = Predictor(seed_roster().default, Keeper(outbox, durable=False), max_body_bytes=MAX_BODY_BYTES)
     ids = [uuid.UUID(json.loads(ask(predict).body)["request_id"]) for _ in range(50)]
     assert {each.version for each in ids} == {7}
     assert ids == sorted(set(ids))

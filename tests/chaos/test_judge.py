@@ -25,6 +25,7 @@ def line_of(number: int, seq: int | None = None) -> Line:
     """What the log has of a request that went well."""
     features = REQUESTS.features(number)
     probability = MODEL.score_row(tuple(features.values()))
+    assert isinstance(probability, float)
     return {
         "kind": "prediction",
         "request_id": str(uuid.UUID(int=number + 1)),

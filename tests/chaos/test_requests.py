@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from driftline.chaos.requests import Requests
 from driftline.contract.feedback import read_feedback
 from driftline.scoring import load_package, seed_package
+from driftline.scoring.logistic import LogisticModel
 
 SCHEMA, _ = load_package(seed_package())
 numbers = st.integers(0, 10**8)
@@ -66,6 +67,7 @@ def test_features_of_something_else_are_nobodys() -> None:
 def test_the_probabilities_differ_too() -> None:
     schema, model = load_package(seed_package())
     requests = Requests(schema, 1)
+    assert isinstance(model, LogisticModel)
     scores = {model.score_row(tuple(requests.features(number).values())) for number in range(1000)}
     assert len(scores) == 1000
     assert min(scores) < 0.4

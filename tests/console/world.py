@@ -68,7 +68,13 @@ class World:
     ) -> None:
         self.data = data
         self.now_us = now_us // WIDTH_US * WIDTH_US
-        self.schema = ModelSchema("churn", "7", "binary", 0.5, tuple(Feature(name, "float", 1.0) for name in names))
+        self.schema = ModelSchema(
+            name="churn",
+            version="7",
+            output="binary",
+            threshold=0.5,
+            features=tuple(Feature(name, "float", example=1.0) for name in names),
+        )
         self.writer = LogWriter(data / "logs")
         assert self.writer.try_open()
         self.made: list[tuple[str, int, float]] = []

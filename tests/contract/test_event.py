@@ -1,16 +1,19 @@
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.contract import PredictionEvent, PredictResponse
 from driftline.contract.checksum import with_checksum
-from driftline.contract.event import SCHEMA_VERSION, Event, Prediction, encode, timestamp
+from driftline.contract.event import SCHEMA_VERSION, encode, timestamp
+from driftline.contract.outputs import outputs_of
 from driftline.contract.package import seed_schema
 from driftline.contract.request import RequestDecoder
 
 SCHEMA = seed_schema()
+OUTPUTS = outputs_of(SCHEMA)
 KEYS = [
     "request_id",
     "features",
@@ -31,11 +34,11 @@ ID = "019ab2d1-6a3e-7c52-9f0e-2b61c1f3a9d4"
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
-def event(first: float = 1.5, second: float = -0.7, probability: float = 0.75, client: str | None = None) -> Event:
+def event(first: float = 1.5, second: float = -0.7, probability: float = 0.75, client: str | None = None) -> Any:
     text = json.dumps(dict(zip(SCHEMA.names, (first, second), strict=True))).encode()
     features = RequestDecoder(SCHEMA).decode(text)
     at = timestamp(1_700_000_000_000_000_000)
-    return Event(
+    return OUTPUTS.event(
         ID, features, probability, 1, at, SCHEMA_VERSION, "prediction", "a" * 32, 7, "m", "1", None, None, client
     )
 
@@ -62,7 +65,7 @@ def test_numbers_are_the_same_to_the_byte_in_response_and_event_and_read_back_to
     first: float, second: float, probability: float
 ) -> None:
     line = encode(event(first, second, probability))
-    response = encode(Prediction(ID, probability, 1))
+    response = encode(OUTPUTS.response(ID, probability, 1))
     token = response.partition(b'"probability":')[2].partition(b",")[0]
     assert b'"probability":' + token + b"," in line
     assert repr(json.loads(line)["probability"]) == repr(probability)

@@ -39,7 +39,13 @@ def test_a_response_is_a_probability_a_class_and_a_uuid7() -> None:
 
 def test_any_string_can_be_a_features_name() -> None:
     names = ("copy", "model_dump", "class", "_private", "größe", "a b", "plain")
-    schema = ModelSchema("odd", "1", "binary", 0.5, tuple(Feature(name, "float", 1.0) for name in names))
+    schema = ModelSchema(
+        name="odd",
+        version="1",
+        output="binary",
+        threshold=0.5,
+        features=tuple(Feature(name, "float", example=1.0) for name in names),
+    )
     parsed = request_class(schema).model_validate(dict.fromkeys(names, 2))
     assert parsed.model_dump(by_alias=True) == dict.fromkeys(names, 2.0)
     assert set(request_class(schema).model_json_schema()["properties"]) == set(names)

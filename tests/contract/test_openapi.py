@@ -103,7 +103,13 @@ def test_each_refusal_is_documented_under_its_status_and_no_other() -> None:
 
 
 def test_the_document_follows_the_schema_of_the_model() -> None:
-    schema = ModelSchema("credit", "3", "binary", 0.5, (Feature("age of applicant", "float", 41.0),))
+    schema = ModelSchema(
+        name="credit",
+        version="3",
+        output="binary",
+        threshold=0.5,
+        features=(Feature("age of applicant", "float", example=41.0),),
+    )
     made = document(schema)
     assert set(made["components"]["schemas"]["PredictRequest"]["properties"]) == {"age of applicant"}
     assert seed_schema().names[0] not in to_yaml(made)

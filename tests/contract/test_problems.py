@@ -22,13 +22,13 @@ from driftline.errors import InputError
 STATUSES = {
     400: {"malformed_json", "incomplete_body"},
     401: {"key_missing", "key_unknown"},
-    404: {"not_found"},
+    404: {"not_found", "model_not_found"},
     405: {"method_not_allowed"},
     408: {"body_timeout"},
-    413: {"body_too_large"},
+    413: {"body_too_large", "too_many_rows"},
     415: {"unsupported_media_type"},
     429: {"rate_limited"},
-    500: {"internal_error"},
+    500: {"internal_error", "scoring_failed"},
     503: {"not_ready", "outbox_full", "outbox_unavailable", "overloaded"},
 }
 
@@ -79,7 +79,7 @@ def test_each_wrong_field_is_told_with_its_pointer_code_and_detail() -> None:
 def test_more_wrong_fields_than_are_listed_are_not_counted_as_those_listed() -> None:
     body = json.dumps({f"x{number}": 1 for number in range(500)}).encode()
     with pytest.raises(InvalidFieldsError) as caught:
-        read_features(body, ("feature_1",))
+        read_features(body, seed_schema().features)
     document = json.loads(problem_of(caught.value).body)
     assert document["detail"] == "More than 100 fields are wrong; see errors for the first of them"
     assert len(document["errors"]) == 100

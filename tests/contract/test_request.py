@@ -32,7 +32,7 @@ def fast(text: bytes) -> list[str] | None:
 
 def slow(text: bytes) -> list[str] | None:
     try:
-        return [repr(value) for value in read_features(text, SCHEMA.names)]
+        return [repr(value) for value in read_features(text, SCHEMA.features)]
     except InputError:
         return None
 
@@ -168,7 +168,13 @@ def test_an_escaped_key_is_the_key() -> None:
 
 def test_names_that_are_no_identifiers_are_read_like_others() -> None:
     names = ("say 'hi'", "class", "größe", "a/b~c", "feature0")
-    schema = ModelSchema("odd", "1", "binary", 0.5, tuple(Feature(name, "float", 1.0) for name in names))
+    schema = ModelSchema(
+        name="odd",
+        version="1",
+        output="binary",
+        threshold=0.5,
+        features=tuple(Feature(name, "float", example=1.0) for name in names),
+    )
     decoder = RequestDecoder(schema)
     for ensure_ascii in (True, False):
         text = json.dumps(dict.fromkeys(names, 7), ensure_ascii=ensure_ascii).encode()

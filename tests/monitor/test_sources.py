@@ -177,7 +177,7 @@ class TestOfATable:
     @pytest.mark.parametrize("name", ['say "x"', "it's", "a.b", "select", "features", "x; DROP TABLE y", "Ünï"])
     @pytest.mark.parametrize("nested", [False, True])
     def test_any_name_of_a_feature_is_that_feature(self, tmp_path: Path, name: str, nested: bool) -> None:
-        schema = msgspec.structs.replace(SCHEMA, features=(Feature(name, "float", 1.0),))
+        schema = msgspec.structs.replace(SCHEMA, features=(Feature(name, "float", example=1.0),))
         rows: list[dict[str, object]] = [{name: float(at)} for at in range(300)]
         path = write_table(tmp_path, ".jsonl", [{"features": row} for row in rows] if nested else rows)
         (column,) = of_file(path, schema).columns

@@ -34,6 +34,7 @@ def predictions(chance: random.Random, count: int, shift: float) -> tuple[Predic
         values = [chance.uniform(-5, 5) for _ in schema.names]
         values[0] += shift * SD
         score = model.score_row(values)
+        assert isinstance(score, float)
         rows.append(Prediction(dict(zip(schema.names, values, strict=True)), score, int(score >= schema.threshold)))
     return tuple(rows)
 

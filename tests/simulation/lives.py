@@ -8,16 +8,17 @@ from typing import Literal
 
 from driftline.api.config import ApiConfig
 from driftline.api.service import Service
+from driftline.contract.package import seed_schema
 from driftline.eventlog.writer import LogWriter
-from driftline.scoring import load_package, seed_package
 from driftline.worker.main import Receiver, _work, make_receiver
 from driftline.worker.scribe import Scribe
+from tests.api.models import seed_roster
 from tests.simulation.engine.loop import Process, VirtualLoop
 
 Transport = Literal["local", "redis"]
 Sync = Literal["os", "always"]
 
-SCHEMA, _MODEL = load_package(seed_package())
+SCHEMA = seed_schema()
 _BROKER_TIMEOUT_S = 1.0
 
 
@@ -74,7 +75,7 @@ def begin_api(setting: Setting, process: Process, loop: VirtualLoop, outbox_dir:
         model=None,
         broker_timeout_s=_BROKER_TIMEOUT_S,
     )
-    service, stopping = Service(config, SCHEMA, _MODEL), asyncio.Event()
+    service, stopping = Service(config, seed_roster()), asyncio.Event()
 
     async def main() -> None:
         async with service.running():

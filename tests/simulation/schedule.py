@@ -205,7 +205,7 @@ def world_of(setting: Setting, trace: list[str] | None = None) -> Iterator[World
         }.items():
             stack.enter_context(patch(target, replacement))
         clocks = {"clock": lambda: int(world.loop.now * 1e9), "make_id": world.new_id}
-        stack.enter_context(patch.dict("driftline.api.predict.Predictor.__init__.__kwdefaults__", clocks))
+        stack.enter_context(patch.dict("driftline.api.keeper.Keeper.__init__.__kwdefaults__", clocks))
         stack.enter_context(SystemCalls(world.disk).interposed())
         stack.enter_context(_listening(world))
         stack.callback(world.end)

@@ -16,15 +16,19 @@ from driftline.api.config import ApiConfig
 from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
 from driftline.api.guard import Guard, KeyRing
 from driftline.api.health import ALIVE, readiness
+from driftline.api.keeper import Headers
 from driftline.api.metrics import serving_metrics
 from driftline.api.observe import FEEDBACK, PREDICT, Observed, respond
-from driftline.api.predict import Headers, refuse
+from driftline.api.predict import refuse
 from driftline.api.rates import Rates
+from driftline.api.roster import Roster
+from driftline.api.served import Served
 from driftline.api.service import Service
 from driftline.contract.openapi import document
+from driftline.contract.package import read_package, seed_package
 from driftline.contract.problems import Answer, problem
 from driftline.errors import InputError
-from driftline.scoring import load_package, seed_package
+from driftline.scoring import load_model
 from driftline.telemetry import metrics_payload
 
 __all__ = ["ApiConfig", "create_app"]
@@ -44,8 +48,10 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
     Raises:
         ModelError: The model package is wrong.
     """
-    schema, model = load_package(config.model or seed_package())
-    service = Service(config, schema, model)
+    package = read_package(config.model or seed_package())
+    roster = Roster([Served(package, load_model(package))])
+    schema = package.schema
+    service = Service(config, roster)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from driftline.api.keeper import Headers
 from driftline.api.metrics import ACCEPTED, REFUSED
-from driftline.api.predict import JSON_HEADERS, Headers, check_request, refuse
+from driftline.api.predict import JSON_HEADERS, check_request, refuse
 from driftline.contract.checksum import with_checksum
 from driftline.contract.event import SCHEMA_VERSION, FeedbackEvent, encode, timestamp
 from driftline.contract.feedback import Feedback, read_feedback
@@ -39,7 +40,7 @@ class FeedbackTaker:
     async def __call__(self, headers: Headers, body: bytes) -> Answer:
         """Returns the answer to a request; if it is 200, all of its events are in the outbox by then.
 
-        If it is 503, some of them may be too. They may be sent again: an outcome that is in the log twice counts once.
+        They may be sent again whatever it is: an outcome that is in the log twice counts once.
         """
         now_ns = self._clock()
         try:
@@ -48,26 +49,31 @@ class FeedbackTaker:
         except InputError as error:
             return refuse(error)
         try:
-            self._append(items, timestamp(now_ns))
+            self._outbox.append_all(self._lines(items, timestamp(now_ns)))
             if self._durable:
                 await self._outbox.synced()
         except (OutboxFullError, OutboxUnavailableError) as error:
             REFUSED[error.code].inc()
-            return problem(error.code, "The feedback could not be kept, or not all of it. Send all of it again.")
+            return problem(error.code, "The feedback could not be kept. Send all of it again.")
         ACCEPTED.inc(len(items))
         return Answer(200, JSON_HEADERS, msgspec.json.encode({"accepted": len(items)}))
 
-    def _append(self, items: list[Feedback], told_at: str) -> None:
+    def _lines(self, items: list[Feedback], told_at: str) -> list[bytes]:
         outbox = self._outbox
-        for item in items:
-            event = FeedbackEvent(
-                item.request_id,
-                item.outcome,
-                item.at,
-                told_at,
-                SCHEMA_VERSION,
-                "feedback",
-                outbox.producer,
-                outbox.next_seq,
+        return [
+            with_checksum(
+                encode(
+                    FeedbackEvent(
+                        item.request_id,
+                        item.outcome,
+                        item.at,
+                        told_at,
+                        SCHEMA_VERSION,
+                        "feedback",
+                        outbox.producer,
+                        seq,
+                    )
+                )
             )
-            outbox.append(with_checksum(encode(event)))
+            for seq, item in enumerate(items, outbox.next_seq)
+        ]

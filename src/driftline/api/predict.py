@@ -1,25 +1,17 @@
 """The one function that decides what ``/predict`` answers; it knows no server and no framework."""
 
-import math
-import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
-from msgspec import Struct
-from msgspec.structs import astuple
-from uuid_utils import uuid7
 
-from driftline.api.metrics import ACCEPTED, REFUSED, UNLOGGED
-from driftline.contract.checksum import with_checksum
-from driftline.contract.event import SCHEMA_VERSION, Event, Prediction, encode, timestamp
-from driftline.contract.headers import LOGGED_HEADER, is_json, parse_request_id, parse_traceparent
+from driftline.api.keeper import Headers, Keeper, Origin
+from driftline.api.metrics import REFUSED
+from driftline.api.served import Served
+from driftline.contract.event import encode
+from driftline.contract.headers import LOGGED_HEADER, is_json
 from driftline.contract.problems import Answer, problem, problem_of
-from driftline.contract.request import RequestDecoder
-from driftline.contract.schema import ModelSchema
-from driftline.errors import InputError, OutboxFullError, OutboxUnavailableError
-from driftline.outbox.outbox import Outbox
-from driftline.scoring import Model
+from driftline.errors import InputError, OutboxError, ScoringError
 
 log = structlog.get_logger()
 
@@ -27,119 +19,39 @@ JSON_HEADERS: Final = (("content-type", "application/json"),)
 NOT_LOGGED: Final = (LOGGED_HEADER.lower(), "no")
 
 
-class Headers(Protocol):
-    """A request's headers; a dict will do."""
-
-    def get(self, name: str, /) -> str | None:
-        """Returns the value of a header by its name in lower case."""
-
-
-def new_request_id() -> str:
-    """Returns a UUIDv7."""
-    return str(uuid7())
-
-
 class Predictor:
-    """Answers requests to ``/predict``.
+    """Answers requests for one prediction.
 
     Args:
-        schema: What the model takes and gives.
-        model: Scores features.
-        outbox: Keeps the events. Must be used by nobody else, and from the loop that calls this.
-        durable: Whether the outbox has to sync an event before its request is answered.
+        served: Gives the model that answers now.
+        keeper: Keeps the events.
         max_body_bytes: Longer bodies are refused.
-        serve_unlogged: Answer what the outbox cannot keep, and say so in a header, instead of refusing it.
-        clock: Nanoseconds since 1970.
-        make_id: Gives a new request id at each call.
     """
 
-    def __init__(
-        self,
-        schema: ModelSchema,
-        model: Model,
-        outbox: Outbox,
-        *,
-        durable: bool,
-        max_body_bytes: int,
-        serve_unlogged: bool = False,
-        clock: Callable[[], int] = time.time_ns,
-        make_id: Callable[[], str] = new_request_id,
-    ) -> None:
-        self._decode = RequestDecoder(schema).decode
-        self._score_row = model.score_row
-        self._threshold = schema.threshold
-        self._model = schema.name
-        self._model_version = schema.version
-        self._outbox = outbox
-        self._durable = durable
+    def __init__(self, served: Callable[[], Served], keeper: Keeper, *, max_body_bytes: int) -> None:
+        self._served = served
+        self._keeper = keeper
         self._max_body_bytes = max_body_bytes
-        self._serve_unlogged = serve_unlogged
-        self._clock = clock
-        self._make_id = make_id
-        self._keeping = True
 
     async def __call__(self, headers: Headers, body: bytes) -> Answer:
         """Returns the answer to a request.
 
         By then, if it is 200 and does not say otherwise in a header, the event is in the outbox.
         """
+        served = self._served()
         try:
-            features, probability = self._score(headers, body)
+            check_request(headers, body, self._max_body_bytes)
+            scored = served.score(served.decoder.decode(body))
         except InputError as error:
             return refuse(error)
-
-        request_id = self._make_id()
-        predicted_class = 1 if probability >= self._threshold else 0
-        trace = parse_traceparent(headers.get("traceparent"))
-        trace_id, traceparent = trace if trace is not None else (None, None)
-        outbox = self._outbox
-        event = Event(
-            request_id,
-            features,
-            probability,
-            predicted_class,
-            timestamp(self._clock()),
-            SCHEMA_VERSION,
-            "prediction",
-            outbox.producer,
-            outbox.next_seq,
-            self._model,
-            self._model_version,
-            trace_id,
-            traceparent,
-            parse_request_id(headers.get("x-request-id")),
-        )
-        answer = Answer(200, JSON_HEADERS, encode(Prediction(request_id, probability, predicted_class)))
+        except ScoringError as error:
+            return failed(error, served)
         try:
-            outbox.append(with_checksum(encode(event)))
-            if self._durable:
-                await outbox.synced()
-        except (OutboxFullError, OutboxUnavailableError) as error:
-            return self._not_kept(error, answer)
-        if not self._keeping:
-            self._keeping = True
-            log.info("predictions.resumed")
-        ACCEPTED.inc()
-        return answer
-
-    def _score(self, headers: Headers, body: bytes) -> tuple[Struct, float]:
-        check_request(headers, body, self._max_body_bytes)
-        features = self._decode(body)
-        probability = self._score_row(astuple(features))
-        if not math.isfinite(probability):
-            raise InputError("score_not_finite", "The model's score of these features is not a finite number.")
-        return features, probability
-
-    def _not_kept(self, error: OutboxFullError | OutboxUnavailableError, answer: Answer) -> Answer:
-        if self._keeping:  # once, not for each request: the counter has the rest
-            self._keeping = False
-            event = "predictions.unlogged" if self._serve_unlogged else "predictions.refused"
-            log.error(event, reason=error.code, error=error.message)
-        if self._serve_unlogged:
-            UNLOGGED[error.code].inc()
-            return answer._replace(headers=(*answer.headers, NOT_LOGGED))
-        REFUSED[error.code].inc()
-        return problem(error.code, "The prediction could not be kept, so there is none. Nothing was lost; try again.")
+            kept = await self._keeper.keep(served, scored, Origin.of(headers))
+        except OutboxError as error:
+            return not_kept(error)
+        answer = Answer(200, JSON_HEADERS, encode(served.outputs.response(kept.request_ids[0], *scored.values)))
+        return answer if kept.logged else answer._replace(headers=(*answer.headers, NOT_LOGGED))
 
 
 def check_request(headers: Headers, body: bytes, max_body_bytes: int) -> None:
@@ -162,6 +74,18 @@ def refuse(error: InputError) -> Answer:
     """Returns the answer to a request that is refused, and counts it."""
     REFUSED[error.reason].inc()
     return problem_of(error)
+
+
+def failed(error: ScoringError, served: Served) -> Answer:
+    """Returns the answer to a request that the model fails at, and counts it."""
+    REFUSED[error.code].inc()
+    log.error("model.failed", model=served.schema.name, model_version=served.schema.version, error=error.message)
+    return problem(error.code, "The model failed at these features; the server's log says more. Nothing was kept.")
+
+
+def not_kept(error: OutboxError) -> Answer:
+    """Returns the answer to a request whose predictions could not be kept; the keeper has counted it."""
+    return problem(error.code, "The prediction could not be kept, so there is none. Nothing was lost; try again.")
 
 
 def too_large(max_body_bytes: int) -> InputError:

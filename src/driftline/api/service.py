@@ -10,12 +10,12 @@ import structlog
 
 from driftline.api.config import ApiConfig
 from driftline.api.feedback import FeedbackTaker
+from driftline.api.keeper import Keeper
 from driftline.api.predict import Predictor
-from driftline.contract.schema import ModelSchema
+from driftline.api.roster import Roster
 from driftline.errors import OutboxError
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.root import OutboxRoot
-from driftline.scoring import Model
 from driftline.transport.local import LocalSender
 from driftline.transport.relay import Relay
 from driftline.transport.sender import Sender
@@ -43,8 +43,7 @@ class Service:
 
     Args:
         config: See :class:`ApiConfig`.
-        schema: What the model takes and gives.
-        model: Scores features.
+        roster: The models.
 
     Attributes:
         in_flight: Requests that have come and are not answered yet; kept by the middleware.
@@ -54,15 +53,14 @@ class Service:
         take_feedback: Decides ``/feedback``; None before the start.
     """
 
-    def __init__(self, config: ApiConfig, schema: ModelSchema, model: Model) -> None:
+    def __init__(self, config: ApiConfig, roster: Roster) -> None:
         self.in_flight = 0
         self.parting = False
         self.reading: set[asyncio.Timeout] = set()
         self.predict: Predictor | None = None
         self.take_feedback: FeedbackTaker | None = None
         self._config = config
-        self._schema = schema
-        self._model = model
+        self._roster = roster
         self._outbox: Outbox | None = None
         self._phase: Literal["starting", "serving", "stopping"] = "starting"
 
@@ -85,19 +83,13 @@ class Service:
         sender = make_sender(config)
         relay = Relay(root, outbox, sender)
         relaying = asyncio.create_task(relay.run(), name="relay")
-        self.predict = Predictor(
-            self._schema,
-            self._model,
-            outbox,
-            durable=config.outbox_sync == "always",
-            max_body_bytes=config.max_body_bytes,
-            serve_unlogged=config.outbox_full_policy == "serve",
-        )
-        self.take_feedback = FeedbackTaker(
-            outbox, durable=config.outbox_sync == "always", max_body_bytes=config.max_body_bytes
-        )
+        durable = config.outbox_sync == "always"
+        keeper = Keeper(outbox, durable=durable, serve_unlogged=self.serves_unlogged)
+        self.predict = Predictor(self._roster.default, keeper, max_body_bytes=config.max_body_bytes)
+        self.take_feedback = FeedbackTaker(outbox, durable=durable, max_body_bytes=config.max_body_bytes)
         self._phase = "serving"
-        log.info("api.started", model=self._schema.name, model_version=self._schema.version)
+        schema = self._roster.default().schema
+        log.info("api.started", model=schema.name, model_version=schema.version)
         try:
             yield
         finally:

@@ -153,7 +153,9 @@ class Judge:
                 _foreign(verdict, f"{line.request_id}: request {number} was answered as {entry.request_id}")
                 return
         else:
-            entry = entry._replace(probability=self._score(tuple(line.features[name] for name in self._names)))
+            score = self._score(tuple(line.features[name] for name in self._names))
+            assert isinstance(score, float)
+            entry = entry._replace(probability=score)
             entry = entry._replace(predicted_class=int(entry.probability >= self._threshold))
         if not _met_again(line, entry, number, verdict, books):
             _compare(line, entry, verdict, books)

@@ -81,13 +81,13 @@ def _replay(
     settings: "Settings", file: Path | None, reference: Path | None, reference_rows: int | None
 ) -> Iterator[tuple["Profile", "Replay"]]:
     from driftline.cli.progress import progress  # noqa: PLC0415 - slow to load
+    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.eventlog.reader import LogReader  # noqa: PLC0415
     from driftline.monitor.backtest import Replay  # noqa: PLC0415 - loads numpy
     from driftline.monitor.sources import profile_of_file, profile_of_log  # noqa: PLC0415
     from driftline.monitor.table import Table  # noqa: PLC0415
-    from driftline.scoring import load_package, seed_package  # noqa: PLC0415
 
-    schema, _ = load_package(settings.model or seed_package())
+    schema = read_package(settings.model or seed_package()).schema
     if reference is not None and reference_rows is not None:
         raise typer.BadParameter("give either --reference or --reference-rows")
     with contextlib.ExitStack() as held:
@@ -120,14 +120,14 @@ def _replay(
 
 
 def _reference(settings: "Settings", path: Path | None) -> "Profile":
+    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.drift.profile import decode_profile  # noqa: PLC0415 - loads numpy
     from driftline.monitor.sources import profile_of_file  # noqa: PLC0415
     from driftline.monitor.table import Table  # noqa: PLC0415
-    from driftline.scoring import load_package, seed_package  # noqa: PLC0415
 
     file = path or settings.reference_file
     if path is not None and path.suffix.lower() != ".json":
-        schema, _ = load_package(settings.model or seed_package())
+        schema = read_package(settings.model or seed_package()).schema
         with contextlib.closing(Table(path)) as table:
             return profile_of_file(table, schema)
     try:

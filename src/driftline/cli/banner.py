@@ -57,9 +57,9 @@ def banner(settings: "Settings", port: int, keys: Path | None = None) -> str:
 
 def next_lines(settings: "Settings", api: str, log: Path, keys: Path | None) -> list[str]:
     """Shell lines from a first prediction to a drift report."""
-    from driftline.scoring import load_package, seed_package  # noqa: PLC0415 - the children start first
+    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415 - the children start first
 
-    schema, _ = load_package(settings.model or seed_package())
+    schema = read_package(settings.model or seed_package()).schema
     example = json.dumps({feature.name: feature.example for feature in schema.features}).replace('"', '\\"')
     trust = f"--cacert {settings.tls_certificate} " if settings.tls_certificate else ""
     key = '-H "X-API-Key: $API_KEY" ' if keys is not None else ""

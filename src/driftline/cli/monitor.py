@@ -92,21 +92,21 @@ def plan(settings: "Settings") -> "Plan":
 
 
 def _check_segments(settings: "Settings") -> None:
+    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.monitor.sources import columns_of  # noqa: PLC0415 - loads numpy
-    from driftline.scoring import load_package, seed_package  # noqa: PLC0415
 
-    schema, _ = load_package(settings.model or seed_package())
+    schema = read_package(settings.model or seed_package()).schema
     names = [column.name for column in columns_of(schema)]
     if settings.segment_by is not None and settings.segment_by not in names:
         raise SettingsError(f"segment_by is {settings.segment_by}, and the model has {', '.join(names)}")
 
 
 def _follower(settings: "Settings", store: "MonitorStore") -> "Follower":
+    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.monitor.follow import Follower  # noqa: PLC0415 - loads numpy
     from driftline.monitor.telling import Teller  # noqa: PLC0415
-    from driftline.scoring import load_package, seed_package  # noqa: PLC0415
 
-    schema, _ = load_package(settings.model or seed_package())
+    schema = read_package(settings.model or seed_package()).schema
     teller = Teller(
         store,
         lambda log_id: _alarms(settings, store, log_id),

@@ -130,9 +130,9 @@ def _of_log(settings: "Settings", first: int | None, from_row: int | None, to_ro
 
 
 def _schema(settings: "Settings") -> "ModelSchema":
-    from driftline.scoring import load_package, seed_package  # noqa: PLC0415 - see read_settings
+    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415 - see read_settings
 
-    return load_package(settings.model or seed_package())[0]
+    return read_package(settings.model or seed_package()).schema
 
 
 def _read(path: Path) -> bytes:

@@ -8,26 +8,68 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from driftline.contract.nearest import did_you_mean
-from driftline.contract.parsing import NOT_FINITE, Pairs, kind, parse_object
+from driftline.contract.parsing import NOT_FINITE, NotFinite, Pairs, kind, parse_object
 from driftline.contract.problems import MAX_LISTED_ERRORS, FieldError, InvalidFieldsError
+from driftline.contract.schema import Feature, Row, Value, misfit, noun
 
 Path = tuple[str | int, ...]
 ValueErrors = Callable[[Path, object], Iterator[FieldError]]
 
 
-def read_features(body: bytes, names: tuple[str, ...]) -> tuple[float, ...]:
-    """Returns the body's numbers in the order of ``names``.
+def read_features(body: bytes, features: Sequence[Feature]) -> Row:
+    """Returns the body's values in the order of ``features``.
 
     Raises:
         InputError: The body is no JSON object; ``reason`` says how.
-        InvalidFieldsError: It has other fields than ``names``, or values that are not finite numbers.
+        InvalidFieldsError: It has other fields than ``features``, or values that are none of theirs.
     """
-    parsed = parse_object(body)
-    refuse_wrong(member_errors(parsed, names, number_errors))
-    values = dict(parsed)
-    return tuple(values[name] for name in names)
+    return row_of(parse_object(body), features)
+
+
+def row_of(pairs: Pairs, features: Sequence[Feature], path: Path = ()) -> Row:
+    """Returns the values of an object in the order of ``features``.
+
+    Raises:
+        InvalidFieldsError: It has other fields than ``features``, or values that are none of theirs.
+    """
+    refuse_wrong(feature_errors(pairs, features, path))
+    values = dict(pairs)
+    return tuple(settled(feature, values[feature.name]) for feature in features)
+
+
+def feature_errors(pairs: Pairs, features: Sequence[Feature], path: Path = ()) -> Iterator[FieldError]:
+    """Yields what is wrong with an object that should have these features."""
+    known = {feature.name: feature for feature in features}
+
+    def value_errors(here: Path, value: object) -> Iterator[FieldError]:
+        wrong = value_misfit(known[str(here[-1])], value)
+        if wrong is not None:
+            yield FieldError(here, wrong[0], f"The field {here[-1]} {wrong[1]}")
+
+    return member_errors(pairs, tuple(known), value_errors, path=path)
+
+
+def value_misfit(feature: Feature, value: object) -> tuple[str, str] | None:
+    """Returns why a parsed value is none of a feature's, as a code and what to say after its name."""
+    if value is NOT_FINITE and feature.type in {"float", "int"}:
+        return "not_finite", "must be finite."
+    if isinstance(value, float) and math.isinf(value) and feature.type in {"float", "int"}:
+        return "number_out_of_range", "does not fit a double-precision number."  # JSON has no infinity to send
+    if isinstance(value, Pairs | NotFinite):
+        return "wrong_type", f"must be {noun(feature)}, not {kind(value)}."
+    return misfit(feature, value)
+
+
+def settled(feature: Feature, value: Any) -> Value:
+    """Returns a valid value in its feature's type: a whole number of a float feature becomes a float."""
+    if value is None:
+        return None
+    if feature.type == "float":
+        return float(value)
+    return int(value) if feature.type == "int" else value
 
 
 def refuse_wrong(errors: Iterable[FieldError]) -> None:

@@ -1,48 +1,55 @@
 """The bytes of an event: one line of the log, encoded once and never again on its way there."""
 
 import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
+
+from driftline.contract.schema import Label
 
 SCHEMA_VERSION: Final = 1
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """A prediction that was made; its fields are the keys of a line, in their order.
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """How the event of a prediction begins; what the model gave comes next.
 
     Attributes:
         request_id: UUIDv7, the same as in the response.
-        features: What the model took, as :class:`~driftline.contract.request.RequestDecoder` gives it.
-        probability: What it gave, in 0..1.
-        predicted_class: 0 or 1.
-        timestamp: As :func:`timestamp` gives it.
-        schema_version: Of this list of fields.
-        kind: What sort of event this is.
-        producer: The outbox that accepted it.
-        seq: Its number there, from 0. ``(producer, seq)`` is an event's identity.
-        model: The model's name.
-        model_version: Its version.
-        trace_id: Of the W3C trace that the request belongs to.
-        traceparent: That trace's header.
-        client_request_id: The request's ``X-Request-Id``.
+        features: What is kept of what was sent, as :class:`~driftline.contract.logged.LoggedFeatures` gives it.
     """
 
     request_id: str
     features: msgspec.Struct
-    probability: float
-    predicted_class: int
-    timestamp: str
-    schema_version: int
-    kind: Literal["prediction"]
-    producer: str
-    seq: int
-    model: str
-    model_version: str
-    trace_id: str | None
-    traceparent: str | None
-    client_request_id: str | None
+
+
+_TAIL: Final = (
+    ("timestamp", str),
+    ("schema_version", int),
+    ("kind", Literal["prediction", "shadow"]),
+    ("producer", str),
+    ("seq", int),
+    ("model", str),
+    ("model_version", str),
+    ("trace_id", str | None),
+    ("traceparent", str | None),
+    ("client_request_id", str | None),
+)
+"""What follows, in every event of a prediction: when it was made (:func:`timestamp`), the version of this list of
+fields, whether it was answered or made by a challenger beside the answer, ``(producer, seq)`` which is the event's
+identity, who scored, and the request's W3C trace and ``X-Request-Id``."""
+KEYS: Final = (*Head.__struct_fields__, *(name for name, _ in _TAIL))
+"""The keys of every line of a prediction, but for those of what the model gave."""
+
+
+def event_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Struct]:
+    """Returns the class of a model's events; its fields are the keys of a line, in their order.
+
+    Args:
+        outputs: The fields of what the model gives, with their types.
+    """
+    return msgspec.defstruct("Event", [*outputs, *_TAIL], bases=(Head,), frozen=True, gc=False)
 
 
 class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +57,7 @@ class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         request_id: The prediction's.
-        outcome: The true class, 0 or 1.
+        outcome: The true class, or the true number.
         at: When that became known, as :func:`timestamp` gives it. Of several outcomes for one prediction the latest
             counts; of several that are as late, the last in the log.
         timestamp: When it was told.
@@ -61,21 +68,13 @@ class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
     """
 
     request_id: str
-    outcome: int
+    outcome: Label | float
     at: str
     timestamp: str
     schema_version: int
     kind: Literal["feedback"]
     producer: str
     seq: int
-
-
-class Prediction(msgspec.Struct, frozen=True, gc=False):
-    """The response to a request, with the very numbers of its event."""
-
-    request_id: str
-    probability: float
-    predicted_class: int
 
 
 encode = msgspec.json.Encoder().encode

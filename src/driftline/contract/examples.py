@@ -18,7 +18,7 @@ def refused_bodies(schema: ModelSchema) -> dict[str, bytes]:
     rest = {name: value for name, value in schema.example.items() if name != first}
 
     def with_first(token: str) -> bytes:
-        others = "".join(f", {json.dumps(name)}: {value}" for name, value in rest.items())
+        others = "".join(f", {json.dumps(name)}: {json.dumps(value)}" for name, value in rest.items())
         return f"{{{json.dumps(first)}: {token}{others}}}".encode()
 
     return {
@@ -61,7 +61,7 @@ def refused_feedback() -> dict[str, bytes]:
 
 def refusals(schema: ModelSchema) -> dict[str, Answer]:
     """Returns an answer for each code that ``/predict`` refuses with."""
-    return _refusals(PREDICT_CODES, refused_bodies(schema), lambda body: read_features(body, schema.names))
+    return _refusals(PREDICT_CODES, refused_bodies(schema), lambda body: read_features(body, schema.features))
 
 
 def feedback_refusals() -> dict[str, Answer]:

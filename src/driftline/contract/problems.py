@@ -36,10 +36,12 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "incomplete_body": Problem(400, "The body broke off"),
         "key_missing": Problem(401, "An API key is needed"),
         "key_unknown": Problem(401, "The API key is not known"),
+        "model_not_found": Problem(404, "No such model is served"),
         "not_found": Problem(404, "There is nothing at this path"),
         "method_not_allowed": Problem(405, "The path does not take this method"),
         "body_timeout": Problem(408, "The body did not arrive in time"),
         "body_too_large": Problem(413, "The body is too large"),
+        "too_many_rows": Problem(413, "The batch has too many rows"),
         "unsupported_media_type": Problem(415, "The body is not plain JSON"),
         "empty_body": Problem(422, "The body is empty"),
         "invalid_utf8": Problem(422, "The body is not UTF-8"),
@@ -51,9 +53,13 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "wrong_type": Problem(422, "A field is of the wrong type"),
         "wrong_value": Problem(422, "A field has a value that it cannot have"),
         "not_finite": Problem(422, "A field is NaN or infinite"),
-        "number_out_of_range": Problem(422, "A number does not fit a double"),
+        "number_out_of_range": Problem(422, "A number does not fit its type"),
+        "out_of_range": Problem(422, "A number is not in the model's range"),
+        "unknown_category": Problem(422, "A category is not one of the model's"),
+        "text_too_long": Problem(422, "A text is too long"),
         "score_not_finite": Problem(422, "The model has no score for these features"),
         "rate_limited": Problem(429, "The API key has used up its rate", retry_after_s=1),
+        "scoring_failed": Problem(500, "The model failed"),
         "internal_error": Problem(500, "The server failed"),
         "not_ready": Problem(503, "The server is not ready", retry_after_s=1),
         "overloaded": Problem(503, "More requests come than can be answered", retry_after_s=1),
@@ -65,8 +71,12 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
 KEPT_CODES: Final = tuple(code for code in PROBLEMS if code not in {"not_found", "method_not_allowed"})
 """What the routes refuse with whose events are kept."""
 
-PREDICT_CODES: Final = tuple(code for code in KEPT_CODES if code != "wrong_value")
-FEEDBACK_CODES: Final = tuple(code for code in KEPT_CODES if code != "score_not_finite")
+_OF_OTHER_ROUTES = {"wrong_value", "model_not_found", "too_many_rows"}
+_OF_MODELS = {"out_of_range", "unknown_category", "text_too_long", "score_not_finite", "scoring_failed"}
+PREDICT_CODES: Final = tuple(code for code in KEPT_CODES if code not in _OF_OTHER_ROUTES)
+FEEDBACK_CODES: Final = tuple(
+    code for code in KEPT_CODES if code == "wrong_value" or code not in _OF_MODELS | _OF_OTHER_ROUTES
+)
 
 
 class Answer(NamedTuple):

@@ -1,9 +1,17 @@
 """The fast reading of a request body: one decode into a struct made from the schema."""
 
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Annotated, Any, Final, Literal
+
 import msgspec
+from msgspec.structs import astuple
 
 from driftline.contract.diagnosis import read_features
-from driftline.contract.schema import ModelSchema
+from driftline.contract.schema import MOST_CHARS, MOST_EXACT, Feature, ModelSchema, Row
+
+Features = msgspec.Struct
+"""All features of one request, by their names; :func:`msgspec.structs.astuple` gives them in the schema's order."""
 
 
 class RequestDecoder:
@@ -11,37 +19,79 @@ class RequestDecoder:
 
     Args:
         schema: What the model takes.
+
+    Attributes:
+        make: Makes features of valid values, given in the schema's order.
+        inputs: Returns what of them is scored.
     """
 
     def __init__(self, schema: ModelSchema) -> None:
         # Any string may be a feature's name, but not any string an attribute's.
-        attributes = {f"feature{index}": name for index, name in enumerate(schema.names)}
-        self._names = schema.names
-        self._type = msgspec.defstruct(
+        attributes = {f"feature{index}": feature.name for index, feature in enumerate(schema.features)}
+        self._schema = schema
+        self.make: Callable[..., Features] = msgspec.defstruct(
             "Features",
-            [(attribute, float) for attribute in attributes],
+            [(name, _fast_type(feature)) for name, feature in zip(attributes, schema.features, strict=True)],
             rename=attributes,
             forbid_unknown_fields=True,
             frozen=True,
             gc=False,
         )
-        self._decode = msgspec.json.Decoder(self._type).decode
-        self._quotes = 2 * len(schema.names)
+        self.inputs: Callable[[Features], Row] = _inputs_of(schema)
+        self._decode = msgspec.json.Decoder(self.make).decode
+        self._quotes: Final = 2 * len(schema.features)
+        self._texts = any(feature.type == "category" for feature in schema.features)
 
-    def decode(self, body: bytes) -> msgspec.Struct:
-        """Returns the features; :func:`msgspec.structs.astuple` gives the numbers, in the model's order.
+    def decode(self, body: bytes) -> Features:
+        """Returns the features.
 
         Raises:
             InputError: The body is refused; ``reason`` says why.
         """
         features = self.decode_fast(body)
-        return self._type(*read_features(body, self._names)) if features is None else features
+        return self.make(*read_features(body, self._schema.features)) if features is None else features
 
-    def decode_fast(self, body: bytes) -> msgspec.Struct | None:
+    def decode_fast(self, body: bytes) -> Features | None:
         """Returns the features, or None for a body that is refused or has to be read with care."""
         try:
-            features = self._decode(body)
+            features: Features = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        # Of several equal keys msgspec takes the last. Each key brings two quotes (a name has none), a number none.
-        return features if body.count(b'"') == self._quotes else None
+        # Of several equal keys msgspec takes the last. Each key brings two quotes (a name has none), and so does each
+        # text; what else has quotes is another key, or a text with an escaped one, which is read with care.
+        quotes = self._quotes
+        if self._texts:
+            quotes += 2 * sum(type(value) is str for value in astuple(features))
+        return features if body.count(b'"') == quotes else None
+
+
+def _fast_type(feature: Feature) -> Any:
+    made = _bare_type(feature)
+    return made | None if feature.nullable else made
+
+
+def _bare_type(feature: Feature) -> Any:
+    low, high = feature.range or (None, None)
+    match feature.type:
+        case "float":
+            return float if low is None else Annotated[float, msgspec.Meta(ge=low, le=high)]
+        case "int":
+            floor = -MOST_EXACT if low is None else max(low, -MOST_EXACT)
+            ceiling = MOST_EXACT if high is None else min(high, MOST_EXACT)
+            return Annotated[int, msgspec.Meta(ge=floor, le=ceiling)]
+        case "bool":
+            return bool
+        case "category" if feature.categories:
+            return Literal[feature.categories]
+    return Annotated[str, msgspec.Meta(max_length=MOST_CHARS)]
+
+
+def _inputs_of(schema: ModelSchema) -> Callable[[Features], Row]:
+    places = [at for at, feature in enumerate(schema.features) if feature.role == "input"]
+    if len(places) == len(schema.features):
+        return astuple
+    if len(places) == 1:
+        (only,) = places
+        return lambda features: (astuple(features)[only],)
+    chosen = itemgetter(*places)
+    return lambda features: chosen(astuple(features))

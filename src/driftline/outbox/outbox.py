@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 Sync = Literal["os", "always"]
 _PROBE_EVERY_S = 1.0
+_ONE_EVENT_BYTES = 64 * 1024
 _LOOK_EVERY_S = 0.05
 
 
@@ -98,26 +99,52 @@ class Outbox:
         """
         self._look()
         seq = self.next_seq
+        self._refuse_hopeless(payload)
+        self._write(encode(seq, payload))
+        self.next_seq = seq + 1
+        return seq
+
+    def append_all(self, payloads: Sequence[bytes]) -> int:
+        """Appends events, all of them or none, and returns the first one's seq; the others follow it.
+
+        Only a process that is killed meanwhile may leave the first ones without the last; nobody was told of them.
+
+        Raises:
+            OutboxFullError: The outbox holds ``max_bytes``, or would.
+            OutboxUnavailableError: The disk refused; nothing was appended.
+        """
+        self._look()
+        first = self.next_seq
+        for payload in payloads:
+            self._refuse_hopeless(payload)
+        self._write(b"".join(map(encode, range(first, first + len(payloads)), payloads)))
+        self.next_seq = first + len(payloads)
+        if self._segment_bytes >= self._segment_max_bytes:
+            # It may hold most of what the outbox may, and while it is the one appended to, nothing releases it.
+            with suppress(OutboxUnavailableError):  # the next append tries again
+                self._next_segment()
+        return first
+
+    def _refuse_hopeless(self, payload: bytes) -> None:
         if self._closed or len(payload) > PAYLOAD_MAX_BYTES:
             raise OutboxUnavailableError("the outbox is closed" if self._closed else "the event is too long")
-        record = encode(seq, payload)
-        if self.held_bytes + len(record) > self._max_bytes:
-            raise self._full()
+
+    def _write(self, records: bytes) -> None:
+        if self.held_bytes + len(records) > self._max_bytes:
+            raise self._full(len(records))
         fd = self._fd
         if fd is None or self._segment_bytes >= self._segment_max_bytes:
             fd = self._next_segment()
         try:
-            written = os.write(fd, record)
+            written = os.write(fd, records)
         except OSError as error:
             self._cut_back(fd)
             raise OutboxUnavailableError(f"the outbox cannot be written: {error.strerror}") from error
-        if written != len(record):
+        if written != len(records):
             self._cut_back(fd)
             raise OutboxUnavailableError("the outbox cannot be written: no space left")
         self._segment_bytes += written
         self._own_bytes += written
-        self.next_seq = seq + 1
-        return seq
 
     async def synced(self) -> None:
         """Returns when the event just appended has survived what ``sync`` promises.
@@ -145,7 +172,7 @@ class Outbox:
         if self._closed:
             raise OutboxUnavailableError("the outbox is closed")
         if self.held_bytes >= self._full_at:
-            raise self._full()
+            raise self._full(0)
         now = time.monotonic()
         if now - self._probed_at < _PROBE_EVERY_S:
             return
@@ -248,8 +275,9 @@ class Outbox:
         _fail(self._waiting)
         self._waiting = []
 
-    def _full(self) -> OutboxError:
-        self._full_at = self.held_bytes  # less than max_bytes by what the next event needs
+    def _full(self, needed_bytes: int) -> OutboxError:
+        if needed_bytes < _ONE_EVENT_BYTES:  # many at once may find no room where the next one does
+            self._full_at = self.held_bytes  # less than max_bytes by what the next event needs
         return OutboxFullError(
             f"the outbox holds {self.held_bytes:,} of {self._max_bytes:,} bytes and the log is not taking them"
         )

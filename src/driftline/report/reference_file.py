@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from driftline.contract.event import Event
+from driftline.contract.event import KEYS
 from driftline.errors import ReferenceFileError, ReportError
 from driftline.report.columns import PREDICTED, is_number
 from driftline.report.sample import Drawn
@@ -55,7 +55,7 @@ def read_reference_file(path: Path, features: tuple[str, ...], drawn: Drawn[Pred
     predictions = tuple(drawn.items())
     for name in features:
         _check_numbers(path, name, [row.features[name] for row in predictions])
-    known = {*features, *PREDICTED, *Event.__struct_fields__}
+    known = {*features, *PREDICTED, *KEYS}
     return Window(
         "reference",
         predictions,

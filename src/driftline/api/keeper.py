@@ -1,0 +1,177 @@
+"""Keeping predictions: the event of each is in the outbox before anybody is told; all that predicts comes here."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, NamedTuple, Protocol
+
+import structlog
+from uuid_utils import uuid7
+
+from driftline.api.metrics import ACCEPTED, REFUSED, UNLOGGED
+from driftline.api.served import Scored, Served
+from driftline.contract.checksum import with_checksum
+from driftline.contract.event import SCHEMA_VERSION, encode, timestamp
+from driftline.contract.headers import parse_request_id, parse_traceparent
+from driftline.errors import OutboxError
+from driftline.outbox.outbox import Outbox
+
+log = structlog.get_logger()
+
+Kind = Literal["prediction", "shadow"]
+
+
+class Headers(Protocol):
+    """A request's headers; a dict will do."""
+
+    def get(self, name: str, /) -> str | None:
+        """Returns the value of a header by its name in lower case."""
+
+
+class Origin(NamedTuple):
+    """What the events of a request say of it.
+
+    Attributes:
+        trace_id: Of the W3C trace that it belongs to.
+        traceparent: That trace's header.
+        client_request_id: Its ``X-Request-Id``.
+    """
+
+    trace_id: str | None = None
+    traceparent: str | None = None
+    client_request_id: str | None = None
+
+    @classmethod
+    def of(cls, headers: Headers) -> "Origin":
+        """Returns what a request's headers say; those that are wrong are ignored."""
+        trace = parse_traceparent(headers.get("traceparent"))
+        trace_id, traceparent = trace if trace is not None else (None, None)
+        return cls(trace_id, traceparent, parse_request_id(headers.get("x-request-id")))
+
+
+class Kept(NamedTuple):
+    """Predictions that may be told.
+
+    Attributes:
+        request_ids: One for each row, in their order.
+        logged: False where they could not be kept, and are to be answered all the same.
+    """
+
+    request_ids: list[str]
+    logged: bool
+
+
+def new_request_id() -> str:
+    """Returns a UUIDv7."""
+    return str(uuid7())
+
+
+class Keeper:
+    """Makes events of predictions, and keeps them.
+
+    Args:
+        outbox: Keeps the events. Must be used by nobody else, and from the loop that calls this.
+        durable: Whether the outbox has to sync an event before its request is answered.
+        serve_unlogged: Answer what the outbox cannot keep, instead of refusing it.
+        clock: Nanoseconds since 1970.
+        make_id: Gives a new request id at each call.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        durable: bool,
+        serve_unlogged: bool = False,
+        clock: Callable[[], int] = time.time_ns,
+        make_id: Callable[[], str] = new_request_id,
+    ) -> None:
+        self._outbox: Final = outbox
+        self._durable: Final = durable
+        self._serve_unlogged: Final = serve_unlogged
+        self._clock: Final = clock
+        self._make_id: Final = make_id
+        self._keeping = True
+
+    async def keep(self, served: Served, scored: Scored, origin: Origin) -> Kept:
+        """Returns when the event of one prediction is kept.
+
+        Raises:
+            OutboxFullError: It is not, for the outbox is full; nothing may be told.
+            OutboxUnavailableError: It is not, for the outbox cannot be written; nothing may be told.
+        """
+        request_id = self._make_id()
+        outbox = self._outbox
+        try:
+            outbox.append(self._line(served, request_id, scored, origin, outbox.next_seq, timestamp(self._clock())))
+            if self._durable:
+                await outbox.synced()
+        except OutboxError as error:
+            self._not_kept(error, 1)
+            return Kept([request_id], logged=False)
+        self._is_keeping(1)
+        return Kept([request_id], logged=True)
+
+    async def keep_all(self, served: Served, scored: Sequence[Scored], origin: Origin) -> Kept:
+        """Returns when the events of predictions are kept, by one append: all of them or none.
+
+        Raises:
+            OutboxFullError: They are not, for the outbox is full; nothing may be told.
+            OutboxUnavailableError: They are not, for the outbox cannot be written; nothing may be told.
+        """
+        request_ids = [self._make_id() for _ in scored]
+        outbox, at = self._outbox, timestamp(self._clock())
+        lines = [
+            self._line(served, request_id, each, origin, seq, at)
+            for seq, (request_id, each) in enumerate(zip(request_ids, scored, strict=True), outbox.next_seq)
+        ]
+        try:
+            outbox.append_all(lines)
+            if self._durable:
+                await outbox.synced()
+        except OutboxError as error:
+            self._not_kept(error, len(scored))
+            return Kept(request_ids, logged=False)
+        self._is_keeping(len(scored))
+        return Kept(request_ids, logged=True)
+
+    def _line(  # noqa: PLR0917
+        self,
+        served: Served,
+        request_id: str,
+        scored: Scored,
+        origin: Origin,
+        seq: int,
+        at: str,
+        kind: Kind = "prediction",
+    ) -> bytes:
+        schema = served.schema
+        event = served.outputs.event(
+            request_id,
+            served.logged(scored.features),
+            *scored.values,
+            at,
+            SCHEMA_VERSION,
+            kind,
+            self._outbox.producer,
+            seq,
+            schema.name,
+            schema.version,
+            *origin,
+        )
+        return with_checksum(encode(event))
+
+    def _is_keeping(self, predictions: int) -> None:
+        if not self._keeping:
+            self._keeping = True
+            log.info("predictions.resumed")
+        ACCEPTED.inc(predictions)
+
+    def _not_kept(self, error: OutboxError, predictions: int) -> None:
+        if self._keeping:  # once, not for each request: the counter has the rest
+            self._keeping = False
+            event = "predictions.unlogged" if self._serve_unlogged else "predictions.refused"
+            log.error(event, reason=error.code, error=error.message)
+        if not self._serve_unlogged:
+            REFUSED[error.code].inc()
+            raise error
+        UNLOGGED[error.code].inc(predictions)

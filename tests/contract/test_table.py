@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 from msgspec.structs import astuple
@@ -24,7 +25,7 @@ DECODER = RequestDecoder(SCHEMA)
 
 
 def test_a_row_of_columns_is_what_the_same_body_is() -> None:
-    columns = {"country": ["at", "de"], "income": [1, math.nan], "age": [41.0, 7]}
+    columns: dict[str, list[Any]] = {"country": ["at", "de"], "income": [1, math.nan], "age": [41.0, 7]}
     rows = features_of_columns(SCHEMA, DECODER, columns)
     assert rows == [
         DECODER.decode(b'{"age":41,"income":1,"country":"at"}'),

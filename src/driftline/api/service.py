@@ -49,6 +49,8 @@ class Service:
         in_flight: Requests that have come and are not answered yet; kept by the middleware.
         parting: Whether each answer is to be the last on its connection.
         reading: The timeouts of bodies that are on their way.
+        roster: The models.
+        keeper: Keeps what they predict; None before the start.
         predict: Decides ``/predict``; None before the start.
         take_feedback: Decides ``/feedback``; None before the start.
     """
@@ -60,7 +62,8 @@ class Service:
         self.predict: Predictor | None = None
         self.take_feedback: FeedbackTaker | None = None
         self._config = config
-        self._roster = roster
+        self.roster: Final = roster
+        self.keeper: Keeper | None = None
         self._outbox: Outbox | None = None
         self._phase: Literal["starting", "serving", "stopping"] = "starting"
 
@@ -84,11 +87,11 @@ class Service:
         relay = Relay(root, outbox, sender)
         relaying = asyncio.create_task(relay.run(), name="relay")
         durable = config.outbox_sync == "always"
-        keeper = Keeper(outbox, durable=durable, serve_unlogged=self.serves_unlogged)
-        self.predict = Predictor(self._roster.default, keeper, max_body_bytes=config.max_body_bytes)
+        keeper = self.keeper = Keeper(outbox, durable=durable, serve_unlogged=self.serves_unlogged)
+        self.predict = Predictor(self.roster.default, keeper, max_body_bytes=config.max_body_bytes)
         self.take_feedback = FeedbackTaker(outbox, durable=durable, max_body_bytes=config.max_body_bytes)
         self._phase = "serving"
-        schema = self._roster.default().schema
+        schema = self.roster.default().schema
         log.info("api.started", model=schema.name, model_version=schema.version)
         try:
             yield

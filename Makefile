@@ -6,11 +6,11 @@ BENCH := $(VENV)-bench-drift
 ARGS  :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test e2e chaos reliability load report bench-drift format lock clean
+.PHONY: help setup up test long e2e chaos reliability load report bench-drift format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  ARGS="..." goes on to the command behind up, test (pytest), chaos, load, report and bench-drift.'
+	@echo '  ARGS="..." goes on to the command behind up, test and long (pytest), chaos, load, report and bench-drift.'
 
 setup: $(STAMP) ## A .venv with driftline and all that the other targets need
 	@:
@@ -26,6 +26,10 @@ up: $(STAMP) ## Start Driftline here: API, log worker and monitor, with windows 
 test: $(STAMP) ## Every check: format, lint, types, import order, tests against a real Redis
 	@sh scripts/tools.sh
 	@$(VENV)/bin/python scripts/check.py $(ARGS)
+
+long: $(STAMP) ## The tests that take many seconds each: all pages in a browser, whole reports, load, backtests; two minutes
+	@sh scripts/tools.sh
+	@$(VENV)/bin/python scripts/check.py -n 4 -m long $(ARGS)
 
 e2e: $(STAMP) ## The deployment, for real: a clean machine, the playbook, faults, an upgrade; wants root on Debian, 15 minutes
 	@$(VENV)/bin/python -m deploy.e2e

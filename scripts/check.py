@@ -50,7 +50,7 @@ STEPS = (
     Step("secrets", ("python", "scripts/leaks.py")),
     Step("audit", ("python", "scripts/audit.py")),
     # They wait more than they work: four at a time.
-    Step("tests", ("pytest", "-n", "4")),
+    Step("tests", ("pytest", "-n", "4", "-m", "not long")),
     Step("other Pythons", ("python", "scripts/pythons.py")),
 )
 

@@ -15,7 +15,7 @@ import pytest
 from tests.cli.conftest import PROGRAM, environment
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 
 def chaos(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":

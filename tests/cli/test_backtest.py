@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import Run
 from tests.monitor.logs import START_US, US, PredictionLog, events
 
+pytestmark = pytest.mark.long
+
 HOUR_US = 3600 * US
 REFERENCE_ROWS = 3000
 WEEK_HOURS = 168

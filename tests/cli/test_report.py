@@ -12,6 +12,8 @@ from driftline.eventlog.reader import LogReader
 from tests.cli.conftest import Run
 from tests.report.events import SD, at, events, traffic, write_log
 
+pytestmark = pytest.mark.long
+
 SHIFTED = 300
 
 

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.console.conftest import OpenPage
 from tests.console.world import NAMES, World
 
+pytestmark = pytest.mark.long
+
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 WIDTHS = (1440, 390)
 PATHS = (

@@ -12,6 +12,8 @@ from tests.console.conftest import OpenPage, config_of, served
 from tests.console.test_live import MakeWorld
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.timeout(240)
 def test_a_report_is_made_in_the_background_and_opens_apart(make_world: MakeWorld, open_page: OpenPage) -> None:

@@ -61,6 +61,7 @@ def test_prometheus_takes_the_configuration_and_the_rules() -> None:
     promtool("check", "rules", RULES)
 
 
+@pytest.mark.long
 def test_each_alert_fires_when_it_should_and_only_then() -> None:
     promtool("test", "rules", RULES.with_name("driftline.test.yml"))
 
@@ -202,6 +203,7 @@ def watched(tmp_path: Path, redis_server: RedisServer) -> Iterator[Watched]:
         running.end()
 
 
+@pytest.mark.long
 def test_a_real_prometheus_has_an_answer_to_each_question(watched: Watched) -> None:
     usual = {"feature_1": 1.5, "feature_2": -0.7}
     watched.put_reference(usual, rows=500)

@@ -23,6 +23,8 @@ from driftline.eventlog.writer import LogWriter
 from tests.certificates import make_pair
 from tests.waiting import find_free_port, wait_until
 
+pytestmark = pytest.mark.long
+
 LOADTEST = Path(__file__).resolve().parents[2] / "loadtest"
 QUICK = ("-u", "20", "-r", "20", "-t", "2s", "--log-wait", "5")
 

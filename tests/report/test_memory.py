@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from driftline.eventlog.compaction import compact_log
 from driftline.eventlog.writer import LogWriter
 from tests.report.events import at, event
+
+pytestmark = pytest.mark.long
 
 BATCH_ROWS = 3_000
 MEASURE = """

@@ -19,6 +19,8 @@ from tests.small_disk import CAPTURE_BYTES, SmallDisk, small_disk
 from tests.transport.world import World
 from tests.waiting import eventually, find_free_port
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:

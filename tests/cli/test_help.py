@@ -31,11 +31,13 @@ def test_all_commands_on_data_take_a_folder_and_a_broker() -> None:
         "backtest",
         "chaos",
         "compact",
+        "compare",
         "keys",
         "log",
         "monitor",
         "query",
         "reference",
+        "replay",
     }  # which make their own, or meet no broker
     assert {command.path[0] for command in ALL if "--broker" not in command.options} == without
     assert [str(command) for command in ALL if command not in WITH_SETTINGS] == ["chaos"]

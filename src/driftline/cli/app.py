@@ -12,6 +12,7 @@ from driftline.cli import (
     backtest,
     chaos,
     compact,
+    compare,
     config,
     doctor,
     keys,
@@ -20,6 +21,7 @@ from driftline.cli import (
     monitor,
     query,
     reference,
+    replay,
     report,
     serve,
     up,
@@ -64,6 +66,8 @@ _add(app, "monitor", monitor.monitor, monitor.EPILOG)
 _add(app, "backtest", backtest.backtest, backtest.EPILOG)
 _add(app, "report", report.report, report.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
+_add(app, "compare", compare.compare, compare.EPILOG)
+_add(app, "replay", replay.replay, replay.EPILOG)
 _add(app, "query", query.query, query.EPILOG)
 _add(app, "compact", compact.compact, compact.EPILOG)
 _add(app, "chaos", chaos.chaos, chaos.EPILOG)

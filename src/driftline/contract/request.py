@@ -1,5 +1,6 @@
 """The fast reading of a request body: one decode into a struct made from the schema."""
 
+import math
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Annotated, Any, Final, Literal
@@ -8,7 +9,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from driftline.contract.diagnosis import read_features
-from driftline.contract.schema import MOST_CHARS, MOST_EXACT, Feature, ModelSchema, Row
+from driftline.contract.schema import MOST_CHARS, Feature, ModelSchema, Row, whole_ends
 
 Features = msgspec.Struct
 """All features of one request, by their names; :func:`msgspec.structs.astuple` gives them in the schema's order."""
@@ -71,14 +72,15 @@ def _fast_type(feature: Feature) -> Any:
 
 
 def _bare_type(feature: Feature) -> Any:
-    low, high = feature.range or (None, None)
     match feature.type:
+        case "float" if feature.range:
+            low, high = (end if math.isfinite(end) else None for end in feature.range)
+            return Annotated[float, msgspec.Meta(ge=low, le=high)]
         case "float":
-            return float if low is None else Annotated[float, msgspec.Meta(ge=low, le=high)]
+            return float
         case "int":
-            floor = -MOST_EXACT if low is None else max(low, -MOST_EXACT)
-            ceiling = MOST_EXACT if high is None else min(high, MOST_EXACT)
-            return Annotated[int, msgspec.Meta(ge=floor, le=ceiling)]
+            lowest, highest = whole_ends(feature)
+            return Annotated[int, msgspec.Meta(ge=lowest, le=highest)]
         case "bool":
             return bool
         case "category" if feature.categories:

@@ -1,8 +1,8 @@
 """The fast reading of a request body: one decode into a struct made from the schema."""
 
 import math
-from collections.abc import Callable
-from operator import itemgetter
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -40,8 +40,9 @@ class RequestDecoder:
         )
         self.inputs: Callable[[Features], Row] = _inputs_of(schema)
         self._decode = msgspec.json.Decoder(self.make).decode
-        self._quotes: Final = 2 * len(schema.features)
-        self._texts = any(feature.type == "category" for feature in schema.features)
+        texts = [at for at, feature in enumerate(schema.features) if feature.type == "category"]
+        self._quotes: Final = 2 * (len(schema.features) + len(texts))
+        self._nulls: Final = _nulls_among([f"feature{at}" for at in texts if schema.features[at].nullable])
 
     def decode(self, body: bytes) -> Features:
         """Returns the features.
@@ -60,10 +61,18 @@ class RequestDecoder:
             return None
         # Of several equal keys msgspec takes the last. Each key brings two quotes (a name has none), and so does each
         # text; what else has quotes is another key, or a text with an escaped one, which is read with care.
-        quotes = self._quotes
-        if self._texts:
-            quotes += 2 * sum(type(value) is str for value in astuple(features))
+        quotes = self._quotes if self._nulls is None else self._quotes - 2 * self._nulls(features)
         return features if body.count(b'"') == quotes else None
+
+
+def _nulls_among(attributes: Sequence[str]) -> Callable[[Features], int] | None:
+    """What counts how many of these are None; None for no attributes."""
+    if not attributes:
+        return None
+    get = attrgetter(*attributes)
+    if len(attributes) == 1:  # it gives the value, and of several a tuple
+        return lambda features: get(features) is None
+    return lambda features: get(features).count(None)
 
 
 def _fast_type(feature: Feature) -> Any:

@@ -1,14 +1,15 @@
 """The fast reading of a request body: one decode into a struct made from the schema."""
 
-from collections.abc import Callable
-from operator import itemgetter
+import math
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec.structs import astuple
 
 from driftline.contract.diagnosis import read_features
-from driftline.contract.schema import MOST_CHARS, MOST_EXACT, Feature, ModelSchema, Row
+from driftline.contract.schema import MOST_CHARS, Feature, ModelSchema, Row, whole_ends
 
 Features = msgspec.Struct
 """All features of one request, by their names; :func:`msgspec.structs.astuple` gives them in the schema's order."""
@@ -39,8 +40,9 @@ class RequestDecoder:
         )
         self.inputs: Callable[[Features], Row] = _inputs_of(schema)
         self._decode = msgspec.json.Decoder(self.make).decode
-        self._quotes: Final = 2 * len(schema.features)
-        self._texts = any(feature.type == "category" for feature in schema.features)
+        texts = [at for at, feature in enumerate(schema.features) if feature.type == "category"]
+        self._quotes: Final = 2 * (len(schema.features) + len(texts))
+        self._nulls: Final = _nulls_among([f"feature{at}" for at in texts if schema.features[at].nullable])
 
     def decode(self, body: bytes) -> Features:
         """Returns the features.
@@ -59,10 +61,18 @@ class RequestDecoder:
             return None
         # Of several equal keys msgspec takes the last. Each key brings two quotes (a name has none), and so does each
         # text; what else has quotes is another key, or a text with an escaped one, which is read with care.
-        quotes = self._quotes
-        if self._texts:
-            quotes += 2 * sum(type(value) is str for value in astuple(features))
+        quotes = self._quotes if self._nulls is None else self._quotes - 2 * self._nulls(features)
         return features if body.count(b'"') == quotes else None
+
+
+def _nulls_among(attributes: Sequence[str]) -> Callable[[Features], int] | None:
+    """What counts how many of these are None; None for no attributes."""
+    if not attributes:
+        return None
+    get = attrgetter(*attributes)
+    if len(attributes) == 1:  # it gives the value, and of several a tuple
+        return lambda features: get(features) is None
+    return lambda features: get(features).count(None)
 
 
 def _fast_type(feature: Feature) -> Any:
@@ -71,14 +81,15 @@ def _fast_type(feature: Feature) -> Any:
 
 
 def _bare_type(feature: Feature) -> Any:
-    low, high = feature.range or (None, None)
     match feature.type:
+        case "float" if feature.range:
+            low, high = (end if math.isfinite(end) else None for end in feature.range)
+            return Annotated[float, msgspec.Meta(ge=low, le=high)]
         case "float":
-            return float if low is None else Annotated[float, msgspec.Meta(ge=low, le=high)]
+            return float
         case "int":
-            floor = -MOST_EXACT if low is None else max(low, -MOST_EXACT)
-            ceiling = MOST_EXACT if high is None else min(high, MOST_EXACT)
-            return Annotated[int, msgspec.Meta(ge=floor, le=ceiling)]
+            lowest, highest = whole_ends(feature)
+            return Annotated[int, msgspec.Meta(ge=lowest, le=highest)]
         case "bool":
             return bool
         case "category" if feature.categories:

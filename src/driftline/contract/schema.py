@@ -26,7 +26,7 @@ Label = str | int
 Type = Literal["float", "int", "bool", "category"]
 Output = Literal["binary", "multiclass", "regression"]
 
-_DEFAULTS: Final[Mapping[Type, Value]] = {"float": 0.0, "int": 0, "bool": False, "category": "a"}
+_DEFAULTS: Final[Mapping[Type, Value]] = {"float": 0.0, "bool": False, "category": "a"}
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Feature(msgspec.Struct, frozen=True):
             ``category`` a text of at most :data:`MOST_CHARS` characters.
         role: ``input`` is scored; ``context`` is taken, logged and watched, and the model never sees it.
         nullable: Whether it may be null. It has to be there all the same.
-        range: The lowest and the highest number that are taken; none for any. Only of numbers.
+        range: The lowest and the highest number that are taken, either may be infinite; none for any. Only of numbers.
         categories: The texts that are taken; none for any. Only of categories.
         log: What of it is kept: the value, a keyed hash of it, or nothing.
         example: A value for documentation; none for one that the type suggests.
@@ -60,10 +60,11 @@ class Feature(msgspec.Struct, frozen=True):
             return self.example
         if self.categories:
             return self.categories[0]
+        if self.type == "int":
+            low, high = whole_ends(self)
+            return min(max(0, low), high)
         if self.range is not None:
-            low, high = self.range
-            middle = min(max(0.0, low), high)
-            return math.ceil(middle) if self.type == "int" else middle
+            return min(max(0.0, self.range[0]), self.range[1])
         return _DEFAULTS[self.type]
 
 
@@ -153,6 +154,8 @@ def refuse_unknown_keys(mapping: Mapping[str, object], known: tuple[str, ...], w
 def _check_values(schema: ModelSchema) -> None:
     if math.isnan(schema.threshold):  # no comparison refuses it
         raise ModelError("threshold must be a number from 0 to 1")
+    _check_title("name", schema.name)
+    _check_title("version", schema.version)
     _check_labels(schema)
     seen = set()
     for feature in schema.features:
@@ -166,6 +169,11 @@ def _check_values(schema: ModelSchema) -> None:
         raise ModelError("all features are context, and none is left to score")
 
 
+def _check_title(key: str, text: str) -> None:
+    if not text.isprintable() or "/" in text or text in {".", ".."}:
+        raise ModelError(f"the {key} {text!r} cannot be part of a path: it has a slash, or what cannot be printed")
+
+
 def _check_labels(schema: ModelSchema) -> None:
     labels = schema.labels
     if schema.output == "multiclass" and len(labels) < 2:  # noqa: PLR2004 (of one class there is nothing to say)
@@ -174,6 +182,11 @@ def _check_labels(schema: ModelSchema) -> None:
         raise ModelError(f"a binary model has two labels, and here are {len(labels)}")
     if len(set(labels)) < len(labels) or len({type(label) for label in labels}) > 1:
         raise ModelError("labels must differ, and be all text or all whole numbers")
+    for label in labels:
+        if isinstance(label, str) and not 0 < len(label) <= MOST_CHARS:
+            raise ModelError(f"a label has 1 to {MOST_CHARS} characters")
+        if isinstance(label, int) and abs(label) > MOST_EXACT:
+            raise ModelError(f"a label that is a number is at most {MOST_EXACT}")
 
 
 def _check_feature(feature: Feature) -> None:
@@ -181,18 +194,31 @@ def _check_feature(feature: Feature) -> None:
     if feature.range is not None:
         low, high = feature.range
         if not numeric:
-            raise ModelError(f"the feature {name} is a {feature.type}, which has no range")
+            raise ModelError(f"the feature {name} is {feature.type}, which has no range")
         if not low <= high:
             raise ModelError(f"the range of the feature {name} must be its lowest and its highest number")
+        if low == math.inf or high == -math.inf or (feature.type == "int" and not _any_whole(feature)):
+            raise ModelError(f"in the range of the feature {name} there is no {feature.type}")
     if feature.categories is not None:
         if feature.type != "category":
-            raise ModelError(f"the feature {name} is a {feature.type}, which has no categories")
+            raise ModelError(f"the feature {name} is {feature.type}, which has no categories")
         if not feature.categories or len(set(feature.categories)) < len(feature.categories):
             raise ModelError(f"the categories of the feature {name} must differ, and be at least one")
         if max(map(len, feature.categories)) > MOST_CHARS:
             raise ModelError(f"a category of the feature {name} has more than {MOST_CHARS} characters")
     if feature.example is not None and (wrong := misfit(feature, feature.example)):
         raise ModelError(f"the example of the feature {name} {wrong[1]}")
+
+
+def whole_ends(feature: Feature) -> tuple[int, int]:
+    """Returns the lowest and the highest whole number that an ``int`` may be."""
+    low, high = feature.range or (-math.inf, math.inf)
+    return math.ceil(max(low, -MOST_EXACT)), math.floor(min(high, MOST_EXACT))
+
+
+def _any_whole(feature: Feature) -> bool:
+    low, high = whole_ends(feature)
+    return low <= high
 
 
 def misfit(feature: Feature, value: object) -> tuple[str, str] | None:
@@ -223,8 +249,18 @@ def _number_misfit(feature: Feature, value: Any) -> tuple[str, str] | None:
     elif isinstance(value, int) and not _fits(value):
         return "number_out_of_range", "does not fit a double-precision number."
     if feature.range is not None and not feature.range[0] <= value <= feature.range[1]:
-        return "out_of_range", f"must be from {feature.range[0]:g} to {feature.range[1]:g}."
+        return "out_of_range", f"must be {_span(*feature.range)}."
     return None
+
+
+def _span(low: float, high: float) -> str:
+    if high == math.inf:
+        return f"at least {_plain(low)}"
+    return f"at most {_plain(high)}" if low == -math.inf else f"from {_plain(low)} to {_plain(high)}"
+
+
+def _plain(number: float) -> str:
+    return repr(number).removesuffix(".0")
 
 
 def _category_misfit(feature: Feature, value: str) -> tuple[str, str] | None:

@@ -1,7 +1,7 @@
 """The seam between what serves predictions and what computes them."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from driftline.contract.schema import Row, Score
 
@@ -26,3 +26,22 @@ class Model(Protocol):
 
     def score_row(self, row: Row) -> Score:
         """Returns the score of one row; this is the one on the path of every request."""
+
+
+@runtime_checkable
+class AsyncModel(Model, Protocol):
+    """Gives scores that are computed in other processes, so that whoever waits for them can do something else.
+
+    What :class:`Model` promises holds here too. ``score`` and ``score_row`` wait without letting anything else run: they
+    are for a process that has nothing else to do, and never for one with an event loop.
+    """
+
+    async def score_async(self, rows: Sequence[Row]) -> Sequence[Score]:
+        """Returns the score of each row; it may be cancelled, and is called by any number of tasks at once.
+
+        Raises:
+            ScoringError: The model fails, or has been closed.
+        """
+
+    def close(self) -> None:
+        """Ends the processes; what still waits for a score fails. Closing twice is closing once."""

@@ -30,6 +30,7 @@ from starlette.types import Message, Receive, Scope, Send
 from driftline.api.guard import Guard, KeyRing
 from driftline.api.keys import add_key
 from driftline.api.rates import Rates
+from driftline.api.routes import Routes
 from driftline.contract.package import seed_schema
 from stack import free_port, installed, wait_for
 
@@ -168,7 +169,7 @@ def decision_us(rate: float | None) -> float:
             (b"authorization", b"Bearer " + token.encode()),
         ]
         scope = {"type": "http", "path": "/predict", "headers": headers}
-        guard = Guard(app, KeyRing(path), Rates())
+        guard = Guard(app, KeyRing(path), Rates(), Routes([], {}))
         guarded = min(asyncio.run(asked(guard, scope)) for _ in range(REPEATS))
     return guarded - min(asyncio.run(asked(app, scope)) for _ in range(REPEATS))
 

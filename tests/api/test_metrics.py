@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from driftline.api.config import ApiConfig
 from driftline.api.metrics import REFUSED
 from driftline.api.observe import Observed
+from driftline.api.routes import KeptRoute, Routes
 from driftline.api.service import Service
 from driftline.contract.problems import KEPT_CODES
 from tests.api.api_process import EXAMPLE, ApiProcess, parse_samples, status_of
@@ -79,7 +80,7 @@ def test_what_nobody_foresaw_is_counted_and_answered_without_internals(
         raise RuntimeError("hunter2")
 
     config = ApiConfig("t", tmp_path, tmp_path, None, "os", 1, 1, 1, None, 1.0)
-    observed = Observed(broken, ["/predict"], Service(config, seed_roster()))
+    observed = Observed(broken, Routes([KeptRoute("/predict", broken)], {}), Service(config, seed_roster()))
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(observed), base_url="http://t") as client:

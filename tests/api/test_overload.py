@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Message
 
 from driftline.api.admission import BURST_S, HELD_S, REFUSALS_PER_TICK, TICK_S, Admission, Gate, Ticket
+from driftline.api.routes import Routes
 from tests.api.api_process import EXAMPLE, code_of, receive, status_of
 from tests.api.conftest import StartApi
 from tests.api.traffic import AGAIN, HEAD, Traffic
@@ -230,7 +231,7 @@ def test_when_the_server_stops_who_waits_is_refused_soon_and_for_the_last_time_o
     async def script(gate: Gate) -> None:
         enter(gate)  # and it does not leave: there is work, and nobody is refused for want of it
         scope = {"type": "http", "path": "/predict", "headers": [(b"content-length", b"0")]}
-        admission = Admission(lambda *_: asyncio.sleep(0), gate, (), ("/predict",))
+        admission = Admission(lambda *_: asyncio.sleep(0), gate, (), Routes([], {}))
         asking = [asyncio.create_task(admission(scope, receive, send)) for _ in range(60)]
         await asyncio.sleep(2 * BURST_S)  # until all of them are given up
         began = time.monotonic()

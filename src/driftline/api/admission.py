@@ -19,8 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from driftline.api.body import read_rest
 from driftline.api.docs import safe_headers
 from driftline.api.metrics import REFUSED, REQUESTS
-from driftline.api.observe import CLOSE, PREDICT
-from driftline.contract.problems import problem
+from driftline.api.observe import CLOSE
+from driftline.api.routes import Form, Routes
+from driftline.contract.problems import Answer, problem
 
 BURST_S: Final = 0.1
 MOMENT_S: Final = 0.01
@@ -33,17 +34,6 @@ HELD_S: Final = 5.0
 TICK_S: Final = 0.01
 
 _REFUSAL: Final = problem("overloaded", "More requests come than can be answered. Nothing was predicted or kept.")
-_START: Final[Message] = {
-    "type": "http.response.start",
-    "status": _REFUSAL.status,
-    "headers": [
-        *((name.encode(), value.encode()) for name, value in _REFUSAL.headers),
-        *safe_headers(PREDICT),
-        (b"content-length", str(len(_REFUSAL.body)).encode()),
-    ],
-}
-_LAST_START: Final[Message] = {**_START, "headers": [*_START["headers"], CLOSE]}
-_BODY: Final[Message] = {"type": "http.response.body", "body": _REFUSAL.body}
 
 
 class Ticket:
@@ -180,6 +170,25 @@ class _Waiting(NamedTuple):
     ticket: asyncio.Future[Ticket | None]
 
 
+class _Refusal(NamedTuple):
+    """The messages of a refusal, made once: under the load that it is for, making it would cost answers."""
+
+    start: Message
+    last_start: Message
+    body: Message
+
+    @classmethod
+    def of(cls, answer: Answer) -> "_Refusal":
+        headers = [
+            *((name.encode(), value.encode()) for name, value in answer.headers),
+            *safe_headers(""),
+            (b"content-length", str(len(answer.body)).encode()),
+        ]
+        start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+        body = {"type": "http.response.body", "body": answer.body}
+        return cls(start, {**start, "headers": [*headers, CLOSE]}, body)
+
+
 class Admission:
     """ASGI middleware with a gate.
 
@@ -187,14 +196,17 @@ class Admission:
         app: What answers.
         gate: Decides.
         always: Paths that are answered whatever the load.
-        counted: The paths whose refusals are counted.
+        routes: What is known of each path.
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate, always: Collection[str], counted: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, always: Collection[str], routes: Routes) -> None:
         self._app = app
         self._gate = gate
         self._always = frozenset(always)
-        self._counted = frozenset(counted)
+        self._routes = routes
+        self._refusals: Final[dict[Form | None, _Refusal]] = {
+            form: _Refusal.of(_REFUSAL if form is None else form(_REFUSAL)) for form in routes.forms()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Has a request answered, or refuses it."""
@@ -223,8 +235,10 @@ class Admission:
             gate.leave(ticket)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in self._counted:
+        place = self._routes.place(scope["path"])
+        refusal = self._refusals[place.form]
+        if place.kept:
             REFUSED["overloaded"].inc()
-            REQUESTS.labels(scope["path"], str(_REFUSAL.status)).inc()
-        await send(_START if await read_rest(scope, receive) and not self._gate.parting else _LAST_START)
-        await send(_BODY)
+            REQUESTS.labels(place.route, str(refusal.start["status"])).inc()
+        await send(refusal.start if await read_rest(scope, receive) and not self._gate.parting else refusal.last_start)
+        await send(refusal.body)

@@ -1,8 +1,9 @@
 """The application: routes that fetch what is decided elsewhere."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,29 +12,31 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from driftline.api.body import read_body, read_headers
+from driftline.api.answering import answered
 from driftline.api.config import ApiConfig
 from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
 from driftline.api.guard import Guard, KeyRing
 from driftline.api.health import ALIVE, readiness
-from driftline.api.keeper import Headers
 from driftline.api.metrics import serving_metrics
-from driftline.api.observe import FEEDBACK, PREDICT, Observed, respond
-from driftline.api.predict import refuse
+from driftline.api.models import models_routes
+from driftline.api.observe import Observed, respond
 from driftline.api.rates import Rates
 from driftline.api.roster import Roster
+from driftline.api.routes import Form, KeptRoute, Routes
 from driftline.api.served import Served
 from driftline.api.service import Service
 from driftline.contract.openapi import document
 from driftline.contract.package import read_package, seed_package
 from driftline.contract.problems import Answer, problem
-from driftline.errors import InputError
 from driftline.scoring import load_model
 from driftline.telemetry import metrics_payload
 
-__all__ = ["ApiConfig", "create_app"]
+__all__ = ["FORMS", "ApiConfig", "create_app"]
 
-Decide = Callable[[Headers, bytes], Awaitable[Answer]]
+PREDICT: Final = "/predict"
+FEEDBACK: Final = "/feedback"
+FORMS: Final[Mapping[str, Form]] = {}
+"""How problems are told at a path and below it, where not as problem documents: in the words of its protocol."""
 
 _METHOD_NOT_ALLOWED = 405
 
@@ -61,20 +64,26 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
 
     openapi_json = json.dumps(document(schema, keys_needed=config.keys is not None), ensure_ascii=False).encode()
     routes = _routes(service, config, openapi_json)
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _on_http_error})
+    places = Routes(routes, FORMS)
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return respond(places.place(request.scope["path"]).told(_problem_of_http(error)))
+
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: on_http_error})
     app.router.redirect_slashes = False
     if config.keys is not None:
-        app.add_middleware(Guard, keys=KeyRing(config.keys), rates=Rates(config.rates))
-    app.add_middleware(Observed, routes=[route.path for route in routes if isinstance(route, Route)], service=service)
+        app.add_middleware(Guard, keys=KeyRing(config.keys), rates=Rates(config.rates), routes=places)
+    app.add_middleware(Observed, routes=places, service=service)
     return app
 
 
 def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[BaseRoute]:
     async def predict(request: Request) -> Response:
-        return await _decided(service.predict, request, config.max_body_bytes, service)
+        return await answered(service.predict, request, config.max_body_bytes, service)
 
     async def feedback(request: Request) -> Response:
-        return await _decided(service.take_feedback, request, config.max_body_bytes, service)
+        return await answered(service.take_feedback, request, config.max_body_bytes, service)
 
     async def ready(_: Request) -> Response:
         return respond(readiness(service.not_ready_reason(), serves_unlogged=service.serves_unlogged))
@@ -93,8 +102,9 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
         return docs_page(config.app_name)
 
     routes: list[BaseRoute] = [
-        Route(PREDICT, predict, methods=["POST"]),
-        Route(FEEDBACK, feedback, methods=["POST"]),
+        KeptRoute(PREDICT, predict, timed=True),
+        KeptRoute(FEEDBACK, feedback),
+        *models_routes(service, config.max_body_bytes),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),
         Route(OPENAPI, openapi),
@@ -106,19 +116,8 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
     return routes if config.metrics else [*routes, Route("/metrics", metrics)]
 
 
-async def _decided(decide: Decide | None, request: Request, max_body_bytes: int, service: Service) -> Response:
-    if decide is None:
-        return respond(refuse(InputError("not_ready", "The server is starting.")))
-    try:
-        body = await read_body(request, max_body_bytes, service.reading)
-    except InputError as error:
-        return respond(refuse(error))
-    return respond(await decide(read_headers(request), body))
-
-
-async def _on_http_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _problem_of_http(error: HTTPException) -> Answer:
     if error.status_code == _METHOD_NOT_ALLOWED:
         allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
-        return respond(problem("method_not_allowed", f"Use {allowed}.", headers=(("allow", allowed),)))
-    return respond(problem("not_found", "See /docs for what there is."))
+        return problem("method_not_allowed", f"Use {allowed}.", headers=(("allow", allowed),))
+    return problem("not_found", "See /docs for what there is.")

@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from driftline.api.keys import Key, by_id, find_key, read_keys
 from driftline.api.metrics import REFUSED
-from driftline.api.observe import KEPT, respond
+from driftline.api.observe import respond
 from driftline.api.rates import Rates
+from driftline.api.routes import Routes
 from driftline.contract.problems import Answer, problem
 from driftline.errors import KeysError
 
@@ -92,12 +93,14 @@ class Guard:
         app: What answers those who are let in.
         keys: Who that is.
         rates: How often each has asked.
+        routes: What is known of each path.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, keys: KeyRing, rates: Rates, routes: Routes) -> None:
         self._app = app
         self._keys = keys
         self._rates = rates
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or lets the application do it."""
@@ -105,9 +108,10 @@ class Guard:
             refusal = self._refusal(scope["headers"])
             if refusal is not None:
                 code, answer = refusal
-                if scope["path"] in KEPT:
+                place = self._routes.place(scope["path"])
+                if place.kept:
                     REFUSED[code].inc()
-                await respond(answer)(scope, receive, send)
+                await respond(place.told(answer))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

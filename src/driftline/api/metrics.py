@@ -19,7 +19,7 @@ TAKE_OVER_S: Final = 0.5
 REQUESTS: Final = Counter("driftline_requests_total", "Requests answered.", ["route", "status"])
 DURATION: Final = Histogram(
     "driftline_request_duration_seconds",
-    "From the head of a request to /predict to the end of its answer.",
+    "From the head of a request for one prediction to the end of its answer.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 ACCEPTED: Final = Counter(

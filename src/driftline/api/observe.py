@@ -1,6 +1,5 @@
 """The outermost layer of the application: counts and secures every answer, and gives one that nobody foresaw."""
 
-from collections.abc import Collection
 from time import perf_counter
 
 import structlog
@@ -9,16 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftline.api.body import read_rest
 from driftline.api.docs import safe_headers
-from driftline.api.metrics import DURATION, OTHER_ROUTE, REFUSED, REQUESTS
+from driftline.api.metrics import DURATION, REFUSED, REQUESTS
+from driftline.api.routes import Routes
 from driftline.api.service import Service
 from driftline.contract.problems import Answer, problem
 
 log = structlog.get_logger()
-
-PREDICT = "/predict"
-FEEDBACK = "/feedback"
-KEPT = frozenset({PREDICT, FEEDBACK})
-"""The paths whose answers promise that something is kept, and whose refusals are counted by reason."""
 
 CLOSE = (b"connection", b"close")
 
@@ -28,13 +23,13 @@ class Observed:
 
     Args:
         app: What answers.
-        routes: The paths that get a label of their own.
+        routes: What is known of each path.
         service: Is told how many requests are in flight, and tells when clients are to go.
     """
 
-    def __init__(self, app: ASGIApp, routes: Collection[str], service: Service) -> None:
+    def __init__(self, app: ASGIApp, routes: Routes, service: Service) -> None:
         self._app = app
-        self._routes = frozenset(routes)
+        self._routes = routes
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +37,7 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
+        place = self._routes.place(scope["path"])
         status = 0
         whole = False
 
@@ -66,16 +61,16 @@ class Observed:
         try:
             await self._app(scope, receive_observed, send_observed)
         except Exception:
-            log.exception("request.failed", route=route)
-            if route in KEPT:
+            log.exception("request.failed", route=place.route)
+            if place.kept:
                 REFUSED["internal_error"].inc()
             if not status:
                 answer = problem("internal_error", "The server failed to answer; its log says more.")
-                await respond(answer)(scope, receive, send_observed)
+                await respond(place.told(answer))(scope, receive, send_observed)
         finally:
             self._service.in_flight -= 1
-            REQUESTS.labels(route, str(status)).inc()
-            if route == PREDICT:
+            REQUESTS.labels(place.route, str(status)).inc()
+            if place.timed:
                 DURATION.observe(perf_counter() - started)
 
 

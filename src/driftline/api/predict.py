@@ -38,7 +38,10 @@ class Predictor:
 
         By then, if it is 200 and does not say otherwise in a header, the event is in the outbox.
         """
-        served = self._served()
+        return await self.answer(self._served(), headers, body)
+
+    async def answer(self, served: Served, headers: Headers, body: bytes) -> Answer:
+        """Returns the answer to a request that says who is to answer it; the promise is the same."""
         try:
             check_request(headers, body, self._max_body_bytes)
             scored = served.score(served.decoder.decode(body))

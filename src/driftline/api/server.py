@@ -17,15 +17,15 @@ from granian.log import LogLevels
 from starlette.types import ASGIApp
 
 from driftline.api.admission import Admission, Gate
-from driftline.api.app import create_app
+from driftline.api.app import FORMS, create_app
 from driftline.api.config import ApiConfig
 from driftline.api.handover import Handover
 from driftline.api.keys import read_keys
 from driftline.api.launcher import Launcher
 from driftline.api.metrics import ACCEPTED
-from driftline.api.observe import KEPT
 from driftline.api.processes import Processes
 from driftline.api.rates import make_rates
+from driftline.api.routes import Routes
 from driftline.api.service import Service, make_sender
 from driftline.api.tls import Tls, check_tls, load_tls
 from driftline.errors import DriftlineError, KeysError, PortError
@@ -183,7 +183,7 @@ def load_app(config: ApiConfig, tls: Tls | None, parent: int, handover: Handover
     except OSError as error:
         log.error("api.cannot_serve", error=f"its metrics cannot be kept: {error.strerror}")
         raise SystemExit(1) from None
-    return Admission(app, gate, ALWAYS, KEPT)
+    return Admission(app, gate, ALWAYS, Routes(app.routes, FORMS))
 
 
 def stop_in_steps(service: Service, gate: Gate, handover: Handover) -> None:

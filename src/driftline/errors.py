@@ -11,6 +11,7 @@ meaning. The message is for a person and may change.
      +-- ModelError                 model_invalid
      +-- ModelNotFoundError         model_not_found
      +-- ScoringError               scoring_failed
+     +-- TableError                 table_invalid
      +-- InputError                 see contract/problems.py: one code for each way a request can be wrong
      +-- OutboxError
      |    +-- OutboxFullError       outbox_full
@@ -84,6 +85,12 @@ class ScoringError(DriftlineError):
     """A model could not score the rows that it was given, although they are as its schema wants them."""
 
     code = "scoring_failed"
+
+
+class TableError(DriftlineError):
+    """A table in a file cannot be read, or has rows that the model does not take."""
+
+    code = "table_invalid"
 
 
 class ModelNotFoundError(DriftlineError):

@@ -38,8 +38,8 @@ _UNKNOWN: Final = problem(
 class KeyRing:
     """The keys of a file, which is read again when it has changed.
 
-    A file that cannot be read, or makes no sense, changes nothing: those stay in who were, and the log says so. Before
-    it was read for the first time nobody is let in.
+    A file that cannot be read, or makes no sense, changes nothing: those stay in who were, and the log says so. Where
+    it cannot be read at the start, nobody is let in until it can.
 
     Args:
         path: The file.
@@ -51,6 +51,7 @@ class KeyRing:
         self._seen: tuple[int, ...] | None = None
         self._refused = ""
         self._look_at = -math.inf
+        self._look()
 
     def find(self, token: bytes, now: float) -> Key | None:
         """Returns whose key this is, by what the file said at most a second before ``now`` (``time.monotonic``)."""

@@ -32,8 +32,8 @@ class Model(Protocol):
 class AsyncModel(Model, Protocol):
     """Gives scores that are computed in other processes, so that whoever waits for them can do something else.
 
-    What :class:`Model` promises holds here too. ``score`` and ``score_row`` wait without letting anything else run: they
-    are for a process that has nothing else to do, and never for one with an event loop.
+    What :class:`Model` promises holds here too. ``score`` and ``score_row`` wait without letting anything else run:
+    they are for a process that has nothing else to do, and never for one with an event loop.
     """
 
     async def score_async(self, rows: Sequence[Row]) -> Sequence[Score]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from driftline.durable import lock_directory, make_directory, sync_directory, write_durably
+from driftline.durable import create_durably, lock_directory, make_directory, sync_directory, write_durably
 from tests.processes import Script
 
 HOLD = """
@@ -182,3 +182,16 @@ def test_who_is_patient_gets_a_lock_that_another_gives_up_in_time(tmp_path: Path
         os.close(again)
     finally:
         giving_up.join()
+
+
+def test_a_file_that_is_created_is_on_disk_before_it_has_its_name_and_never_replaces_one(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    file = tmp_path / "file"
+    assert create_durably(file, b"first", mode=0o600)
+    assert synced[0].startswith(str(tmp_path / ".file."))
+    assert synced[-1] == str(tmp_path)
+    assert not create_durably(file, b"second")
+    assert file.read_bytes() == b"first"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]

@@ -48,6 +48,26 @@ def write_durably(path: Path, content: bytes, mode: int = 0o666) -> None:
     sync_directory(path.parent)
 
 
+def create_durably(path: Path, content: bytes, mode: int = 0o666) -> bool:
+    """Makes a file in one step if there is none, and returns whether it did; of several at once one does.
+
+    Args:
+        path: The file.
+        content: All of it.
+        mode: Who may read and write it, at most; the umask takes its part.
+    """
+    whole = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    write_durably(whole, content, mode)
+    try:
+        os.link(whole, path)  # unlike a renaming, it never replaces
+    except FileExistsError:
+        return False
+    finally:
+        whole.unlink()
+        sync_directory(path.parent)
+    return True
+
+
 def lock_directory(path: Path, within_s: float = 0.0) -> int | None:
     """Returns a descriptor that holds the directory's lock until it is closed, or None if another has it.
 

@@ -28,6 +28,11 @@ def keys_file(data: Path) -> Path:
     return data / "keys.toml"
 
 
+def hash_key_file(data: Path) -> Path:
+    """Returns the file with the key that features are hashed with; it is there once a model has hashed any."""
+    return data / "hash.key"
+
+
 def monitor_dir(data: Path) -> Path:
     """Returns the folder of what the monitor has seen; all but its alerts can be made again from the log."""
     return data / "monitor"

@@ -1,5 +1,7 @@
 """Models to be served in tests."""
 
+from pathlib import Path
+
 from driftline.api.roster import Roster
 from driftline.api.served import Served
 from driftline.contract.package import read_package, seed_package
@@ -14,3 +16,69 @@ def seed(model: Model | None = None) -> Served:
 
 def seed_roster() -> Roster:
     return Roster([seed()])
+
+
+LOAN = """
+name = "loan"
+version = "7"
+output = "binary"
+threshold = 0.4
+labels = ["repaid", "default"]
+
+[[features]]
+name = "amount"
+type = "float"
+range = [0.0, 1e6]
+
+[[features]]
+name = "months"
+type = "int"
+range = [1, 480]
+
+[[features]]
+name = "open loans"
+type = "int"
+
+[[features]]
+name = "employed"
+type = "bool"
+
+[[features]]
+name = "country"
+type = "category"
+categories = ["AT", "CH", "DE"]
+role = "context"
+nullable = true
+
+[[features]]
+name = "branch"
+type = "category"
+role = "context"
+
+[[features]]
+name = "customer"
+type = "category"
+role = "context"
+log = "hash"
+
+[[features]]
+name = "age"
+type = "int"
+role = "context"
+range = [18, inf]
+nullable = true
+log = "drop"
+
+[artifact]
+runtime = "logistic"
+bias = -1.0
+weights = { amount = 0.00001, months = 0.01, "open loans" = 0.3, employed = -0.8 }
+"""
+"""A model with features of all types: scored and not, kept, hashed and dropped."""
+
+
+def loan(directory: Path) -> Path:
+    """Writes the package of that model, and returns its folder."""
+    directory.mkdir()
+    (directory / "model.toml").write_text(LOAN, encoding="utf-8")
+    return directory

@@ -36,6 +36,7 @@ def main() -> int:
             "broker_timeout_s": 1.0,
             "flush_s": 0.1,
             "log_format": "json",
+            "hash_key": directory / "hash.key",
             **spec["config"],
             **paths,
         }

@@ -16,6 +16,7 @@ from driftline.api.answering import answered
 from driftline.api.config import ApiConfig
 from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
 from driftline.api.guard import Guard, KeyRing
+from driftline.api.hash_key import hash_key
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
 from driftline.api.models import models_routes
@@ -49,10 +50,10 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
         when_started: Called in the running loop, when the service serves.
 
     Raises:
-        ModelError: The model package is wrong.
+        ModelError: The model package is wrong, or the key for what it hashes.
     """
     package = read_package(config.model or seed_package())
-    roster = Roster([Served(package, load_model(package))])
+    roster = Roster([Served(package, load_model(package), hash_key(config.hash_key, package.schema))])
     schema = package.schema
     service = Service(config, roster)
 

@@ -29,6 +29,7 @@ class ApiConfig:
         rates: The file in which the processes share how often each key has asked; None if there is one process only.
         metrics: Where to answer ``/metrics``, for it is not answered beside the rest then; None is beside the rest.
         outbox_full_policy: What a prediction gets that cannot be kept: a refusal, or an answer that says so.
+        hash_key: The file with the key for hashed features, made when a model needs it; None if none does.
         log_format: For :func:`driftline.telemetry.configure_logging`, in processes that do not inherit it.
     """
 
@@ -48,5 +49,6 @@ class ApiConfig:
     keys: Path | None = None
     rates: Path | None = None
     metrics: Address | None = None
+    hash_key: Path | None = None
     log_format: Literal["auto", "pretty", "json"] = "auto"
     outbox_full_policy: Literal["refuse", "serve"] = "refuse"

@@ -20,6 +20,7 @@ from driftline.api.admission import Admission, Gate
 from driftline.api.app import FORMS, create_app
 from driftline.api.config import ApiConfig
 from driftline.api.handover import Handover
+from driftline.api.hash_key import hash_key
 from driftline.api.keys import read_keys
 from driftline.api.launcher import Launcher
 from driftline.api.metrics import ACCEPTED
@@ -62,14 +63,15 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
     Raises:
         TlsError: The certificate or its key is of no use.
         KeysError: The file with the API keys cannot be read, or holds none.
-        ModelError: The model package is wrong.
+        ModelError: The model package is wrong, or the key for what it hashes.
         BrokerError: The broker's URL is not one of Redis.
         OutboxUnavailableError: The directory of the outboxes cannot be made.
         PortError: Nobody can listen on that address and port, or somebody does already.
     """
     # What would fail in each process fails here, once, before any is started.
-    load_package(config.model or seed_package())
+    schema, _ = load_package(config.model or seed_package())
     OutboxRoot(config.outbox_dir).create()
+    hash_key(config.hash_key, schema)
     make_sender(config)
     if tls is not None:
         check_tls(tls)

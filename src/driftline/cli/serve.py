@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from driftline import layout
 from driftline.cli.access import access
 from driftline.cli.exits import epilog
 from driftline.cli.options import Broker, Data, Host, LogFormat, Model, Parent, Port, Processes, read_settings
@@ -83,6 +84,7 @@ def run(settings: "Settings", parent: int | None) -> int:
         model=settings.model,
         log_format=settings.log_format,
         keys=keys,
+        hash_key=layout.hash_key_file(settings.data),
         metrics=Address(address, settings.api_metrics_port) if settings.api_metrics_port else None,
     )
     return serve_api(config, settings.host, port, settings.processes, tls)

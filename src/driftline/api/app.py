@@ -52,7 +52,7 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
         ModelError: The model package is wrong.
     """
     package = read_package(config.model or seed_package())
-    roster = Roster([Served(package, load_model(package))])
+    roster = Roster([Served(package, load_model(package, allow_pickle=config.allow_pickle))])
     schema = package.schema
     service = Service(config, roster)
 

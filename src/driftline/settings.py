@@ -98,6 +98,10 @@ class Settings(BaseSettings):
     model: LocalPath | None = Field(
         default=None, description="Folder of the model package; none for the one that comes along."
     )
+    pickle: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="Whether a model may be loaded from a pickle, which can run any code as it is loaded.",
+    )
     reference: LocalPath | None = Field(
         default=None, description="File with the reference profile; none for reference.json in the data folder."
     )

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from driftline.contract.package import seed_package
 from driftline.drift.profile import decode_profile
 from tests.cli.conftest import Run
 from tests.monitor.logs import PredictionLog, events
@@ -108,7 +110,7 @@ def test_without_a_log_there_are_no_rows_of_it(ask: Run) -> None:
 def test_show_prints_what_build_printed_and_json_the_file(ask: Run, log: Path) -> None:
     built = ask("reference", "build", "--first", "500").stdout
     shown = ask("reference", "show")
-    assert shown.stdout == built.partition("\nwritten to")[0]
+    assert shown.stdout == built.replace("\nwritten to ", "\nin use: ")
     for name in ("feature_1", "feature_2", "probability", "predicted_class"):
         assert re.search(rf"^  {name} +\d+ bins, 0.0% missing", shown.stdout, re.MULTILINE)
     file = json.loads((log / "data" / "reference.json").read_text())
@@ -122,6 +124,20 @@ def test_without_a_reference_that_is_said(ask: Run, command: tuple[str, ...]) ->
     assert finished.stderr == (
         "driftline: cannot read the reference data/reference.json: No such file or directory (profile_invalid)\n"
     )
+
+
+def test_where_there_is_none_the_packages_own_is_in_use(ask: Run, log: Path) -> None:
+    package = Path(shutil.copytree(seed_package(), log / "package"))
+    ask("reference", "build", "--first", "400", "--output", "package/reference.json")
+    ask("reference", "build", "--first", "500", "--output", "other.json")
+    shown = ask("reference", "show", "--model", str(package))
+    assert "400 rows" in shown.stdout
+    assert shown.stdout.endswith(f"in use: {package}/reference.json, the model package's own\n")
+    assert ask("reference", "diff", "other.json", "--model", str(package)).returncode == 1
+    replayed = ask("backtest", "--model", str(package), "--window-s", "60", DRIFTLINE_WINDOW_MIN_ROWS="50")
+    assert ", 400 rows\n" in replayed.stdout
+    ask("reference", "build", "--first", "500")
+    assert "500 rows" in ask("reference", "show", "--model", str(package)).stdout
 
 
 def test_a_damaged_reference_is_said(ask: Run, log: Path) -> None:

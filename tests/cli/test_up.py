@@ -172,6 +172,7 @@ def test_the_banner_names_only_what_is_there(running: Up) -> None:
     assert "tail -n 1 data/logs/predictions.jsonl" in running.output
     assert "driftline report --open" in running.output
     assert "windows of 3600 s and at least 200 rows, held against the first 2,000 rows" in running.output
+    assert re.search(r"^ +model +seed 1$", running.output, re.MULTILINE)
     assert "make load" not in running.output  # there is no Makefile in this folder
 
 

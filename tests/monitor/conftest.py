@@ -33,6 +33,7 @@ class Watch:
         self.log = PredictionLog(self.log_dir)
         self.plan = PLAN
         self.schema: ModelSchema = SCHEMA
+        self.otherwise: Path | None = None
         self.follower = self.begin()
 
     def begin(self) -> Follower:
@@ -43,6 +44,7 @@ class Watch:
             self.schema,
             self.reference,
             self.plan,
+            otherwise=self.otherwise,
             tell=lambda _, judged: self.judged.append(judged),
             clock_us=lambda: self.now_us,
         )

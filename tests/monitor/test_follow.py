@@ -410,6 +410,21 @@ class TestReference:
         assert watch.store.meta()["provisional"] == "1"
         assert watch.windows()[0] == (0, 60, "reference")
 
+    def test_where_there_is_none_the_models_own_stands_in_its_place(self, watch: Watch) -> None:
+        of_the_model = put_reference(watch, seed=8)
+        watch.otherwise = watch.reference.rename(watch.folder / "own.json")
+        watch.follower.close()
+        watch.begin()
+        watch.log.add(events(700))
+        watch.go_on(800)
+        assert (watch.store.meta()["profile"], watch.store.meta()["provisional"]) == (of_the_model, "0")
+        wanted = put_reference(watch, seed=7)
+        watch.go_on(800)
+        assert watch.store.meta()["profile"] == wanted
+        watch.reference.unlink()
+        watch.go_on(800)
+        assert watch.store.meta()["profile"] == of_the_model
+
     def test_one_that_is_removed_before_there_are_enough_rows_leaves_nothing_to_hold_against(
         self, watch: Watch
     ) -> None:

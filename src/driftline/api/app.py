@@ -53,7 +53,8 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
         ModelError: The model package is wrong, or the key for what it hashes.
     """
     package = read_package(config.model or seed_package())
-    roster = Roster([Served(package, load_model(package), hash_key(config.hash_key, package.schema))])
+    model = load_model(package, allow_pickle=config.allow_pickle)
+    roster = Roster([Served(package, model, hash_key(config.hash_key, package.schema))])
     schema = package.schema
     service = Service(config, roster)
 

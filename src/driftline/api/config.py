@@ -21,6 +21,7 @@ class ApiConfig:
         outbox_segment_max_bytes: Size of one file of an outbox.
         max_body_bytes: Longer bodies are refused.
         model: Directory of the model package; None is the seed's.
+        allow_pickle: Whether a model may be loaded from an artifact that runs code as it is loaded.
         broker_timeout_s: Longest wait for one answer of the broker.
         max_in_flight: How many requests one process works on at once.
         keep_alive_s: How long a connection may be idle, or take over the headers of a request.
@@ -52,3 +53,4 @@ class ApiConfig:
     hash_key: Path | None = None
     log_format: Literal["auto", "pretty", "json"] = "auto"
     outbox_full_policy: Literal["refuse", "serve"] = "refuse"
+    allow_pickle: bool = False

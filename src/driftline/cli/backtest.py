@@ -12,6 +12,7 @@ import typer
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.monitor import plan
 from driftline.cli.options import Data, Json, Model, WindowSeconds, read_settings
+from driftline.cli.package import reference_in_use
 from driftline.errors import ProfileError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _reference(settings: "Settings", path: Path | None) -> "Profile":
     from driftline.monitor.sources import profile_of_file  # noqa: PLC0415
     from driftline.monitor.table import Table  # noqa: PLC0415
 
-    file = path or settings.reference_file
+    file = path or reference_in_use(settings)
     if path is not None and path.suffix.lower() != ".json":
         schema = read_package(settings.model or seed_package()).schema
         with contextlib.closing(Table(path)) as table:

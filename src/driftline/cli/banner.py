@@ -1,11 +1,14 @@
 """What ``driftline up`` prints when all is ready: where things are, and what to paste next."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from driftline.cli.package import package_of, reference_in_use
 
 if TYPE_CHECKING:
     from driftline.settings import Settings
@@ -24,7 +27,9 @@ def banner(settings: "Settings", port: int, keys: Path | None = None) -> str:
     scheme = "https" if settings.tls_certificate else "http"
     api = f"{scheme}://{host_in_url(settings.host)}:{port}"
     log = settings.log_dir / "predictions.jsonl"
+    model = package_of(settings).schema
     places = {
+        "model": f"{model.name} {model.version}",
         "API": f"{api}/predict",
         "docs": f"{api}/docs",
         "metrics": f"{api}/metrics",
@@ -57,10 +62,7 @@ def banner(settings: "Settings", port: int, keys: Path | None = None) -> str:
 
 def next_lines(settings: "Settings", api: str, log: Path, keys: Path | None) -> list[str]:
     """Shell lines from a first prediction to a drift report."""
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415 - the children start first
-
-    schema = read_package(settings.model or seed_package()).schema
-    example = json.dumps({feature.name: feature.example for feature in schema.features}).replace('"', '\\"')
+    example = _in_quotes(json.dumps(package_of(settings).schema.example))
     trust = f"--cacert {settings.tls_certificate} " if settings.tls_certificate else ""
     key = '-H "X-API-Key: $API_KEY" ' if keys is not None else ""
     lines = [
@@ -74,6 +76,11 @@ def next_lines(settings: "Settings", api: str, log: Path, keys: Path | None) -> 
     return [*lines, f"{_program()} report{data} --open"]
 
 
+def _in_quotes(text: str) -> str:
+    """The text as it stands between double quotes of a shell."""
+    return re.sub(r'[\\"$`]', r"\\\g<0>", text)
+
+
 def _windows(settings: "Settings") -> str:
     """What a window is, in words."""
     if settings.window_rows:
@@ -83,8 +90,8 @@ def _windows(settings: "Settings") -> str:
 
 def _reference(settings: "Settings") -> str:
     """What windows are held against, in words."""
-    if settings.reference_file.exists():
-        return f"held against {settings.reference_file}"
+    if (reference := reference_in_use(settings)).exists():
+        return f"held against {reference}"
     if settings.reference_rows:
         return f"held against the first {settings.reference_rows:,} rows until there is {settings.reference_file}"
     return f"once there is {settings.reference_file}: driftline reference build"

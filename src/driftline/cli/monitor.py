@@ -20,6 +20,7 @@ from driftline.cli.options import (
     WindowSeconds,
     read_settings,
 )
+from driftline.cli.package import package_of
 from driftline.cli.receivers import sinks_of
 from driftline.errors import SettingsError
 from driftline.ports import claim
@@ -102,11 +103,10 @@ def _check_segments(settings: "Settings") -> None:
 
 
 def _follower(settings: "Settings", store: "MonitorStore") -> "Follower":
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.monitor.follow import Follower  # noqa: PLC0415 - loads numpy
     from driftline.monitor.telling import Teller  # noqa: PLC0415
 
-    schema = read_package(settings.model or seed_package()).schema
+    package = package_of(settings)
     teller = Teller(
         store,
         lambda log_id: _alarms(settings, store, log_id),
@@ -115,7 +115,15 @@ def _follower(settings: "Settings", store: "MonitorStore") -> "Follower":
         page=lambda scope, column: _page(settings, scope, column),
         segment_by=settings.segment_by,
     )
-    return Follower(settings.log_dir, store, schema, settings.reference_file, plan(settings), tell=teller.tell)
+    return Follower(
+        settings.log_dir,
+        store,
+        package.schema,
+        settings.reference_file,
+        plan(settings),
+        otherwise=package.reference,
+        tell=teller.tell,
+    )
 
 
 def _beside(settings: "Settings") -> "list[Beside]":

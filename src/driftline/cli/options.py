@@ -34,11 +34,34 @@ WindowSeconds = Annotated[
 Model = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the model package. Default: the one that comes along")
 ]
+ServedModel = Annotated[
+    Path | None, typer.Argument(metavar="[MODEL]", help="Folder of the model package; the same as --model.")
+]
+AllowPickle = Annotated[
+    bool,
+    typer.Option("--allow-pickle", help="Load a model from a pickle, which can run any code as it is loaded."),
+]
 LogFormat = Annotated[
     str | None, typer.Option(help="Form of messages: pretty, json, or auto: pretty on a terminal. Default: auto")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Parent = Annotated[int | None, typer.Option(hidden=True, help="Stop when this process is no longer the parent.")]
+
+
+def served_model(argument: Path | None, option: Path | None) -> Path | None:
+    """The model package that was named, in one way or the other.
+
+    Raises:
+        typer.BadParameter: It was named twice.
+    """
+    if argument is not None and option is not None:
+        raise typer.BadParameter("give the model package once: as the argument, or with --model")
+    return argument or option
+
+
+def pickle_setting(allow_pickle: bool) -> str | None:
+    """What the flag says of the setting; None if it was not given."""
+    return "allow" if allow_pickle else None
 
 
 def read_settings(**flags: object) -> "Settings":

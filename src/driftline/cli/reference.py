@@ -8,6 +8,7 @@ import typer
 
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.options import Data, Json, Model, read_settings
+from driftline.cli.package import reference_in_use
 from driftline.errors import ProfileError
 
 if TYPE_CHECKING:
@@ -69,10 +70,11 @@ def build(
     typer.echo(f"\nwritten to {path}")
 
 
-def show(*, data: Data = None, as_json: Json = False) -> None:
+def show(*, data: Data = None, model: Model = None, as_json: Json = False) -> None:
     """Prints the reference in use: where it came from, and its columns."""
-    settings = read_settings(data=data)
-    content = _read(settings.reference_file)
+    settings = read_settings(data=data, model=model)
+    path = reference_in_use(settings)
+    content = _read(path)
     from driftline.drift.profile import decode_profile  # noqa: PLC0415 - loads numpy
 
     profile = decode_profile(content)
@@ -80,14 +82,15 @@ def show(*, data: Data = None, as_json: Json = False) -> None:
         typer.echo(content.decode().rstrip())
     else:
         _print(profile)
+        typer.echo(f"\nin use: {path}" + ("" if path == settings.reference_file else ", the model package's own"))
 
 
-def diff(*, other: Other, data: Data = None) -> None:
+def diff(*, other: Other, data: Data = None, model: Model = None) -> None:
     """Compares another profile with the one in use: columns, rows, and how far each column is from the other."""
-    settings = read_settings(data=data)
+    settings = read_settings(data=data, model=model)
     from driftline.drift.profile import decode_profile  # noqa: PLC0415 - loads numpy
 
-    mine, theirs = decode_profile(_read(settings.reference_file)), decode_profile(_read(other))
+    mine, theirs = decode_profile(_read(reference_in_use(settings))), decode_profile(_read(other))
     typer.echo(f"in use  {_line(mine)}\nother   {_line(theirs)}\n")
     names = [column.name for column in mine.columns]
     for name in [*names, *(it.name for it in theirs.columns if it.name not in names)]:

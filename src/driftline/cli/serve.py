@@ -9,7 +9,21 @@ import typer
 from driftline import layout
 from driftline.cli.access import access
 from driftline.cli.exits import epilog
-from driftline.cli.options import Broker, Data, Host, LogFormat, Model, Parent, Port, Processes, read_settings
+from driftline.cli.options import (
+    AllowPickle,
+    Broker,
+    Data,
+    Host,
+    LogFormat,
+    Model,
+    Parent,
+    Port,
+    Processes,
+    ServedModel,
+    pickle_setting,
+    read_settings,
+    served_model,
+)
 from driftline.errors import OutboxUnavailableError
 from driftline.ports import Address, claim
 
@@ -17,18 +31,22 @@ if TYPE_CHECKING:
     from driftline.settings import Settings
 
 EPILOG = epilog(
-    "driftline serve --port 8080 --processes 2", "DRIFTLINE_BROKER=redis://localhost:6379/0 driftline serve"
+    "driftline serve ./iris",
+    "driftline serve --port 8080 --processes 2",
+    "DRIFTLINE_BROKER=redis://localhost:6379/0 driftline serve",
 )
 
 
 def serve(
     *,
+    package: ServedModel = None,
     data: Data = None,
     broker: Broker = None,
     host: Host = None,
     port: Port = None,
     processes: Processes = None,
     model: Model = None,
+    allow_pickle: AllowPickle = False,
     log_format: LogFormat = None,
     parent: Parent = None,
 ) -> None:
@@ -43,7 +61,8 @@ def serve(
         host=host,
         port=port,
         processes=processes,
-        model=model,
+        model=served_model(package, model),
+        pickle=pickle_setting(allow_pickle),
         log_format=log_format,
     )
     raise typer.Exit(run(settings, parent))
@@ -82,6 +101,7 @@ def run(settings: "Settings", parent: int | None) -> int:
         max_in_flight=settings.max_in_flight,
         keep_alive_s=settings.keep_alive_s,
         model=settings.model,
+        allow_pickle=settings.pickle == "allow",
         log_format=settings.log_format,
         keys=keys,
         hash_key=layout.hash_key_file(settings.data),

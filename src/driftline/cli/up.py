@@ -17,6 +17,7 @@ from driftline.cli.access import access
 from driftline.cli.banner import banner, host_in_url
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.options import (
+    AllowPickle,
     Broker,
     ConsolePort,
     Data,
@@ -27,8 +28,11 @@ from driftline.cli.options import (
     MonitorMetricsPort,
     Port,
     Processes,
+    ServedModel,
     WindowSeconds,
+    pickle_setting,
     read_settings,
+    served_model,
 )
 from driftline.errors import SettingsError
 from driftline.ports import Address, claim
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
 EPILOG = epilog(
     "driftline up",
+    "driftline up ./iris",
     "driftline up --port 8080 --data /srv/driftline",
     "DRIFTLINE_BROKER=redis://localhost:6379/0 driftline up",
 )
@@ -63,6 +68,7 @@ PATIENCE_S = 10.0
 
 def up(
     *,
+    package: ServedModel = None,
     data: Data = None,
     broker: Broker = None,
     host: Host = None,
@@ -73,6 +79,7 @@ def up(
     monitor_metrics_port: MonitorMetricsPort = None,
     window_s: WindowSeconds = None,
     model: Model = None,
+    allow_pickle: AllowPickle = False,
     log_format: LogFormat = None,
 ) -> None:
     """Starts everything: the API, the log worker and the monitor, whose messages it shows. Ctrl-C stops it cleanly.
@@ -90,7 +97,8 @@ def up(
         console_port=console_port,
         monitor_metrics_port=monitor_metrics_port,
         window_s=window_s,
-        model=model,
+        model=served_model(package, model),
+        pickle=pickle_setting(allow_pickle),
         log_format=log_format,
     )
     address, port = _claimed(settings)

@@ -91,6 +91,7 @@ class Follower:
         schema: The model that is watched.
         reference: File with the profile; it need not be there.
         plan: See :class:`Plan`.
+        otherwise: The profile that stands in its place where it is not there, if this is: the model package's own.
         tell: Called with each window that was judged, in the transaction that records it.
         clock_us: Gives the time.
 
@@ -107,6 +108,7 @@ class Follower:
         reference: Path,
         plan: Plan,
         *,
+        otherwise: Path | None = None,
         tell: Callable[[Profile, Judged], None] = lambda _profile, _judged: None,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
@@ -115,7 +117,7 @@ class Follower:
         self._log_dir = log_dir
         self._store = store
         self._schema = schema
-        self._reference = reference
+        self._references = (reference,) if otherwise is None else (reference, otherwise)
         self._plan = plan
         self._tell = tell
         self._clock_us = clock_us
@@ -221,13 +223,13 @@ class Follower:
 
     def _look_for_reference(self, lines: LogReader) -> bool:
         """Sees to it that what is folded under is the reference; returns whether it looked for one in the log."""
-        seen = _identity(self._reference)
+        reference, seen = self._found_reference()
         if self._profile is not None and seen == self._seen:
             return False
         looked_to = self._first_rows.next_row if self._first_rows is not None else 0
         try:
             if seen is not None:
-                self._begin(lines, decode_profile(self._reference.read_bytes()), provisional=False)
+                self._begin(lines, decode_profile(reference.read_bytes()), provisional=False)
             elif (profile := self._provisional(lines)) is not None:
                 self._begin(lines, profile, provisional=True)
             else:
@@ -239,13 +241,20 @@ class Follower:
         except (OSError, ProfileError) as error:
             reason = error.message if isinstance(error, ProfileError) else (error.strerror or str(error))
             if self.trouble != reason:
-                log.error("reference.unfit", reference=str(self._reference), error=reason)
+                log.error("reference.unfit", reference=str(reference), error=reason)
             self._drop_profile()
             self.phase, self.trouble = "unfit_reference", reason
             self._note(lines)
             return False
         self._seen, self.trouble = seen, ""
         return False
+
+    def _found_reference(self) -> tuple[Path, tuple[int, ...] | None]:
+        """Returns the file to read, and what tells whether it is still the same one; None if there is none."""
+        for path in self._references:
+            if (seen := _identity(path)) is not None:
+                return path, seen
+        return self._references[0], None
 
     def _provisional(self, lines: LogReader) -> Profile | None:
         """Returns what stands in for a reference, if there are enough rows for it: the same one at every start."""

@@ -1,0 +1,30 @@
+"""The model package that the settings name, and the reference that goes with it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from driftline.contract.package import Package
+    from driftline.settings import Settings
+
+
+def package_of(settings: "Settings") -> "Package":
+    """What the package says that is served.
+
+    Raises:
+        ModelError: It is none.
+    """
+    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415 - see read_settings
+
+    return read_package(settings.model or seed_package())
+
+
+def reference_in_use(settings: "Settings") -> Path:
+    """Where the reference is: the file that was made for this data folder, or else the package's own.
+
+    It may be that neither is there; then it is where the first would be.
+    """
+    if settings.reference_file.exists():
+        return settings.reference_file
+    own = package_of(settings).reference
+    return own if own.exists() else settings.reference_file

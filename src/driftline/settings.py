@@ -136,6 +136,8 @@ class Settings(BaseSettings):
         default=9102, description="Port of the monitor's metrics and health; 0 serves none."
     )
     max_body_bytes: Bytes = Field(default=ByteSize(1 * MiB), description="Largest request body that is read.")
+    max_batch_rows: int = Field(default=10_000, ge=1, description="Most rows of one batch that is predicted.")
+    max_batch_bytes: Bytes = Field(default=ByteSize(32 * MiB), description="Largest body of such a batch.")
     max_in_flight: int = Field(
         default=32,
         ge=1,

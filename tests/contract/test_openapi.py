@@ -45,7 +45,7 @@ def test_the_document_survives_yaml() -> None:
 def test_it_is_openapi_3_1_with_one_operation_for_each_route() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
     assert set(DOCUMENT["paths"]) == {
-        *("/predict", "/feedback", "/health", "/health/live", "/health/ready", "/metrics")
+        *("/predict", "/predict/batch", "/feedback", "/health", "/health/live", "/health/ready", "/metrics")
     }
     ids = [operation["operationId"] for operation in operations()]
     assert len(ids) == len(set(ids))

@@ -20,7 +20,7 @@ from driftline.contract.problems import (
 from driftline.errors import InputError
 
 STATUSES = {
-    400: {"malformed_json", "incomplete_body"},
+    400: {"malformed_json", "malformed_arrow", "incomplete_body"},
     401: {"key_missing", "key_unknown"},
     404: {"not_found", "model_not_found"},
     405: {"method_not_allowed"},

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from driftline.api.answering import answered
+from driftline.api.batch import Limits, batch_routes
 from driftline.api.config import ApiConfig
 from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
 from driftline.api.guard import Guard, KeyRing
@@ -106,6 +107,7 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
     routes: list[BaseRoute] = [
         KeptRoute(PREDICT, predict, timed=True),
         KeptRoute(FEEDBACK, feedback),
+        *batch_routes(service, Limits(config.max_batch_rows, config.max_batch_bytes)),
         *models_routes(service, config.max_body_bytes),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),

@@ -23,6 +23,8 @@ class ApiConfig:
         model: Directory of the model package; None is the seed's.
         allow_pickle: Whether a model may be loaded from an artifact that runs code as it is loaded.
         broker_timeout_s: Longest wait for one answer of the broker.
+        max_batch_rows: Batches of more rows are refused.
+        max_batch_bytes: Longer bodies with a batch are refused.
         max_in_flight: How many requests one process works on at once.
         keep_alive_s: How long a connection may be idle, or take over the headers of a request.
         flush_s: How long a stopping process waits for its events to be committed; what is left is taken up by others.
@@ -44,6 +46,8 @@ class ApiConfig:
     max_body_bytes: int
     model: Path | None
     broker_timeout_s: float
+    max_batch_rows: int = 10_000
+    max_batch_bytes: int = 32 << 20
     max_in_flight: int = 32
     keep_alive_s: float = 75.0
     flush_s: float = 2.0

@@ -1,5 +1,6 @@
 """Keeping predictions: the event of each is in the outbox before anybody is told; all that predicts comes here."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple, Protocol
@@ -8,9 +9,9 @@ import structlog
 from uuid_utils import uuid7
 
 from driftline.api.metrics import ACCEPTED, REFUSED, UNLOGGED
-from driftline.api.served import Scored, Served
+from driftline.api.served import SLICE_VALUES, Scored, Served
 from driftline.contract.checksum import with_checksum
-from driftline.contract.event import SCHEMA_VERSION, encode, timestamp
+from driftline.contract.event import SCHEMA_VERSION, encode, encoded_heads, lines_of, timestamp
 from driftline.contract.headers import parse_request_id, parse_traceparent
 from driftline.errors import OutboxError
 from driftline.outbox.outbox import Outbox
@@ -58,6 +59,19 @@ class Kept(NamedTuple):
 
     request_ids: list[str]
     logged: bool
+
+
+async def _encoded_heads(served: Served, request_ids: Sequence[str], scored: Sequence[Scored]) -> list[bytes]:
+    """Returns how each event begins; of wide rows others get their turn meanwhile."""
+    logged, head = served.logged, served.outputs.head
+    rows = max(1, SLICE_VALUES // len(served.schema.features))
+    heads: list[bytes] = []
+    for start in range(0, len(scored), rows):
+        if start:
+            await asyncio.sleep(0)
+        part = zip(request_ids[start : start + rows], scored[start : start + rows], strict=True)
+        heads += encoded_heads([head(request_id, logged(features), *values) for request_id, (features, values) in part])
+    return heads
 
 
 def new_request_id() -> str:
@@ -118,14 +132,13 @@ class Keeper:
             OutboxFullError: They are not, for the outbox is full; nothing may be told.
             OutboxUnavailableError: They are not, for the outbox cannot be written; nothing may be told.
         """
-        request_ids = [self._make_id() for _ in scored]
-        outbox, at = self._outbox, timestamp(self._clock())
-        lines = [
-            self._line(served, request_id, each, origin, seq, at)
-            for seq, (request_id, each) in enumerate(zip(request_ids, scored, strict=True), outbox.next_seq)
-        ]
+        make_id, outbox, schema = self._make_id, self._outbox, served.schema
+        request_ids = [make_id() for _ in scored]
+        heads = await _encoded_heads(served, request_ids, scored)
+        # From here to the append nobody else may have a seq.
+        before = (timestamp(self._clock()), SCHEMA_VERSION, "prediction", outbox.producer)
         try:
-            outbox.append_all(lines)
+            outbox.append_all(lines_of(heads, outbox.next_seq, before, (schema.name, schema.version, *origin)))
             if self._durable:
                 await outbox.synced()
         except OutboxError as error:

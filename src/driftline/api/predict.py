@@ -44,7 +44,8 @@ class Predictor:
         """Returns the answer to a request that says who is to answer it; the promise is the same."""
         try:
             check_request(headers, body, self._max_body_bytes)
-            scored = served.score(served.decoder.decode(body))
+            features = served.decoder.decode(body)
+            scored = served.score(features) if served.together is None else await served.score_soon(features)
         except InputError as error:
             return refuse(error)
         except ScoringError as error:
@@ -63,10 +64,19 @@ def check_request(headers: Headers, body: bytes, max_body_bytes: int) -> None:
     Raises:
         InputError: It is too long, or its headers say that it is something else.
     """
-    if len(body) > max_body_bytes:
-        raise too_large(max_body_bytes)
+    check_framing(headers, body, max_body_bytes)
     if not is_json(headers.get("content-type")):
         raise InputError("unsupported_media_type", "The Content-Type must be application/json, in UTF-8.")
+
+
+def check_framing(headers: Headers, body: bytes, max_body_bytes: int) -> None:
+    """Returns if a body is what was sent, as long as it may be.
+
+    Raises:
+        InputError: It is too long, or compressed.
+    """
+    if len(body) > max_body_bytes:
+        raise too_large(max_body_bytes)
     if headers.get("content-encoding") not in {None, "", "identity"}:
         raise InputError("unsupported_media_type", "The body must not be compressed: leave Content-Encoding out.")
     if (coding := headers.get("transfer-encoding")) is not None and coding.lower() != "chunked":

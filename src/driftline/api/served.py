@@ -1,14 +1,22 @@
 """A model as it is served: how its requests are read, its rows scored, and its scores told."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from driftline.contract.logged import logged_features
 from driftline.contract.outputs import outputs_of
 from driftline.contract.package import Package
+from driftline.contract.problems import FieldError, InvalidFieldsError
 from driftline.contract.request import Features, RequestDecoder
+from driftline.contract.rows import RowsReader
+from driftline.contract.schema import Score
 from driftline.errors import InputError, ScoringError
-from driftline.scoring import Model
+from driftline.scoring import AsyncModel, Model
+from driftline.scoring.together import Together, together_of
+
+SLICE_VALUES: Final = 50_000
+"""So many values are worked on in one go: a few milliseconds."""
 
 
 class Scored(NamedTuple):
@@ -30,13 +38,18 @@ class Served:
         package: What it says of itself.
         model: Gives the scores.
         hash_key: See :func:`~driftline.contract.logged.logged_features`.
+
+    Attributes:
+        together: Where one row after the other is to be scored by :meth:`score_soon`; None where :meth:`score` is it.
     """
 
     def __init__(self, package: Package, model: Model, hash_key: bytes = b"") -> None:
         self.package: Final = package
         self.schema: Final = package.schema
         self.model: Final = model
+        self.together: Final[Together | None] = together_of(package, model)
         self.decoder: Final = RequestDecoder(package.schema)
+        self.rows: Final = RowsReader(package.schema, self.decoder)
         self.outputs: Final = outputs_of(package.schema)
         self.logged: Final = logged_features(package.schema, hash_key)
 
@@ -49,22 +62,48 @@ class Served:
         """
         return Scored(features, self.outputs.of(self.model.score_row(self.decoder.inputs(features))))
 
+    async def score_soon(self, features: Features) -> Scored:
+        """Returns one row scored, together with those that are asked for meanwhile; raises what :meth:`score` does.
+
+        Only where there is :attr:`together`.
+        """
+        assert self.together is not None
+        return Scored(features, self.outputs.of(await self.together.score_row(self.decoder.inputs(features))))
+
     def score_all(self, rows: Sequence[Features]) -> list[Scored]:
         """Returns rows scored in one go, in their order.
 
         Raises:
-            InputError: The model has no score for one of them; ``path`` says which.
+            InvalidFieldsError: The model has no score for one of them; ``path`` says which.
             ScoringError: The model fails.
         """
-        inputs = self.decoder.inputs
-        scores = self.model.score([inputs(features) for features in rows])
+        return self._scored(rows, self.model.score(list(map(self.decoder.inputs, rows))), 0)
+
+    async def score_many(self, rows: Sequence[Features]) -> list[Scored]:
+        """Returns rows scored as :meth:`score_all` does; others get their turn meanwhile."""
+        inputs, model = self.decoder.inputs, self.model
+        if isinstance(model, AsyncModel):
+            return self._scored(rows, await model.score_async(list(map(inputs, rows))), 0)
+        part = max(1, SLICE_VALUES // len(self.schema.features))
+        scored: list[Scored] = []
+        for start in range(0, len(rows), part):
+            if start:
+                await asyncio.sleep(0)
+            some = rows[start : start + part]
+            scored += self._scored(some, model.score(list(map(inputs, some))), start)
+        return scored
+
+    def _scored(self, rows: Sequence[Features], scores: Sequence[Score], start: int) -> list[Scored]:
         if len(scores) != len(rows):
             raise ScoringError(f"the model gives {len(scores)} scores for {len(rows)} rows")
         of = self.outputs.of
-        scored = []
-        for at, (features, score) in enumerate(zip(rows, scores, strict=True)):
-            try:
-                scored.append(Scored(features, of(score)))
-            except InputError as error:
-                raise InputError(error.reason, f"Row {at}: {error.message}", (at,)) from error
-        return scored
+        try:
+            return list(map(Scored, rows, map(of, scores)))
+        except InputError:
+            for at, score in enumerate(scores, start):  # once more, to find out which
+                try:
+                    of(score)
+                except InputError as error:
+                    detail = f"Row {at}: {error.message[0].lower()}{error.message[1:]}"
+                    raise InvalidFieldsError([FieldError((at,), error.reason, detail)]) from error
+            raise

@@ -98,6 +98,8 @@ def run(settings: "Settings", parent: int | None) -> int:
         outbox_full_policy=settings.outbox_full_policy,
         outbox_segment_max_bytes=settings.outbox_segment_max_bytes,
         max_body_bytes=settings.max_body_bytes,
+        max_batch_rows=settings.max_batch_rows,
+        max_batch_bytes=settings.max_batch_bytes,
         max_in_flight=settings.max_in_flight,
         keep_alive_s=settings.keep_alive_s,
         model=settings.model,

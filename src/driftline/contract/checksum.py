@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections.abc import Iterable
 from typing import Final
 
 _MEMBER: Final = b',"crc32":"%08x"}'
@@ -13,6 +14,12 @@ def with_checksum(event: bytes) -> bytes:
     """Returns a JSON object, which has at least one member, with its checksum as one more."""
     body = event[:-1]
     return body + _MEMBER % zlib.crc32(body)
+
+
+def all_with_checksum(bodies: Iterable[bytes]) -> list[bytes]:
+    """Returns JSON objects that lack no more than their closing brace, each with its checksum as one more member."""
+    crc32 = zlib.crc32
+    return [body + _MEMBER % crc32(body) for body in bodies]
 
 
 def vouched(line: bytes) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from driftline.contract.checksum import all_with_checksum
 from driftline.contract.schema import Label
 
 SCHEMA_VERSION: Final = 1
@@ -52,6 +53,37 @@ def event_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Stru
     return msgspec.defstruct("Event", [*outputs, *_TAIL], bases=(Head,), frozen=True, gc=False)
 
 
+def head_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Struct]:
+    """Returns the class of what a model's events begin with, up to what the model gave."""
+    return msgspec.defstruct("EventHead", outputs, bases=(Head,), frozen=True, gc=False)
+
+
+_AT_SEQ: Final = [name for name, _ in _TAIL].index("seq")
+_Before: Final = msgspec.defstruct("Before", _TAIL[:_AT_SEQ], frozen=True, gc=False)
+_After: Final = msgspec.defstruct("After", _TAIL[_AT_SEQ + 1 :], frozen=True, gc=False)
+
+
+def encoded_heads(heads: Sequence[msgspec.Struct]) -> list[bytes]:
+    """Returns what :func:`lines_of` makes lines of."""
+    return encode_lines(heads).splitlines()  # no line break is in JSON as it is encoded
+
+
+def lines_of(heads: Sequence[bytes], first_seq: int, before: Sequence[object], after: Sequence[object]) -> list[bytes]:
+    """Returns the lines of many events that differ in their heads and in their ``seq`` alone, in half the time.
+
+    To the byte they are what :func:`encode` makes of each, with its checksum.
+
+    Args:
+        heads: See :func:`encoded_heads`.
+        first_seq: Of the first; the others follow it.
+        before: The values of the fields from ``timestamp`` to what comes before ``seq``.
+        after: Those of the fields behind it.
+    """
+    start = b"," + encode(_Before(*before))[1:-1] + b',"seq":'
+    end = b"," + encode(_After(*after))[1:-1]
+    return all_with_checksum([head[:-1] + start + b"%d" % seq + end for seq, head in enumerate(heads, first_seq)])
+
+
 class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
     """What became of a prediction, told later; its fields are the keys of a line, in their order.
 
@@ -78,6 +110,7 @@ class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 encode = msgspec.json.Encoder().encode
+encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def timestamp(unix_ns: int) -> str:

@@ -7,7 +7,17 @@ from typing import Any
 from driftline.contract.diagnosis import read_features
 from driftline.contract.feedback import read_feedback
 from driftline.contract.parsing import MAX_DEPTH
-from driftline.contract.problems import FEEDBACK_CODES, PREDICT_CODES, PROBLEMS, Answer, problem, problem_of
+from driftline.contract.problems import (
+    BATCH_CODES,
+    FEEDBACK_CODES,
+    PREDICT_CODES,
+    PROBLEMS,
+    Answer,
+    problem,
+    problem_of,
+)
+from driftline.contract.request import RequestDecoder
+from driftline.contract.rows import RowsReader
 from driftline.contract.schema import ModelSchema
 from driftline.errors import InputError
 
@@ -36,6 +46,18 @@ def refused_bodies(schema: ModelSchema) -> dict[str, bytes]:
     }
 
 
+def refused_batches(schema: ModelSchema) -> dict[str, bytes]:
+    """Returns the same for ``/predict/batch``."""
+    one = refused_bodies(schema)
+    good = json.dumps(schema.example).encode()
+    rows = {code: b"[%s,%s]" % (good, body) for code, body in one.items() if body.startswith(b"{") and body != b"{"}
+    documents = {code: one[code] for code in ("empty_body", "invalid_utf8")}
+    deep = b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2)
+    many = b"[%s,%s,%s]" % (good, good, good)
+    whole = {"malformed_json": b"[", "not_an_array": good, "empty_batch": b"[]", "too_deep": deep}
+    return {**documents, **rows, **whole, "too_many_rows": many}
+
+
 def refused_feedback() -> dict[str, bytes]:
     """Returns the same for ``/feedback``."""
     request_id = b'"request_id":"019ab2d1-6a3e-7c52-9f0e-2b61c1f3a9d4"'
@@ -62,6 +84,14 @@ def refused_feedback() -> dict[str, bytes]:
 def refusals(schema: ModelSchema) -> dict[str, Answer]:
     """Returns an answer for each code that ``/predict`` refuses with."""
     return _refusals(PREDICT_CODES, refused_bodies(schema), lambda body: read_features(body, schema.features))
+
+
+def batch_refusals(schema: ModelSchema) -> dict[str, Answer]:
+    """Returns an answer for each code that ``/predict/batch`` refuses with."""
+    reader = RowsReader(schema, RequestDecoder(schema))
+    return _refusals(
+        BATCH_CODES, refused_batches(schema), lambda body: reader.read_with_care(body, array=True, max_rows=2)
+    )
 
 
 def feedback_refusals() -> dict[str, Answer]:

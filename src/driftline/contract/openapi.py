@@ -24,6 +24,7 @@ from driftline.contract.messages import (
     request_class,
     response_class,
 )
+from driftline.contract.openapi_batch import BATCH_PATH, batch_operation
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import PROBLEM_TYPE, PROBLEMS, Answer, problem
 from driftline.contract.schema import ModelSchema
@@ -86,6 +87,7 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
         ],
         "paths": {
             "/predict": {"post": _predict(schema)},
+            BATCH_PATH: {"post": batch_operation(schema, _predict(schema), _refusal)},
             "/feedback": {"post": _feedback()},
             "/health": {"get": _health("health", "Whether requests should be sent here", ready=True)},
             "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},

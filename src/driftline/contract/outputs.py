@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from driftline.contract.event import event_type
+from driftline.contract.event import event_type, head_type
 from driftline.contract.schema import Label, ModelSchema, Score
 from driftline.errors import InputError, ScoringError
 
@@ -22,11 +22,13 @@ class Outputs(NamedTuple):
     Attributes:
         of: Makes the values of the fields of a score. Raises InputError where the model has none for these features,
             and ScoringError where it gives what no such model can.
+        head: Makes the beginning of an event of a request id, features and these values.
         event: Makes an event of a request id, features, these values, and the rest of its fields.
         response: Makes a response of a request id and these values.
     """
 
     of: Callable[[Score], tuple[Any, ...]]
+    head: Callable[..., msgspec.Struct]
     event: Callable[..., msgspec.Struct]
     response: Callable[..., msgspec.Struct]
 
@@ -44,7 +46,7 @@ def outputs_of(schema: ModelSchema) -> Outputs:
         case "regression":
             of, fields = _regression, [(PREDICTION, float)]
     response = msgspec.defstruct("Prediction", [("request_id", str), *fields], frozen=True, gc=False)
-    return Outputs(of, event_type(fields), response)
+    return Outputs(of, head_type(fields), event_type(fields), response)
 
 
 def _binary(schema: ModelSchema) -> Callable[[Score], tuple[float, Label]]:

@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from driftline.errors import InputError
 
 MAX_DEPTH: Final = 32
+_LINE = "\n"
 _BLANK = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Possessive, with an optional end: an unclosed string must not be tried again from each of its characters.
@@ -23,6 +25,13 @@ class NotFinite:
 
 NOT_FINITE: Final = NotFinite()
 
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=Pairs,
+    parse_int=lambda digits: float(digits) + 0.0,  # an integer has no negative zero
+    parse_constant=lambda _: NOT_FINITE,
+)
+_BLANKS: Final = re.compile(r"[ \t\r\n]*+")
+
 
 def parse_object(body: bytes) -> Pairs:
     """Returns the members of a body that is a JSON object; its numbers are floats, its objects :class:`Pairs`.
@@ -34,6 +43,43 @@ def parse_object(body: bytes) -> Pairs:
     if not isinstance(parsed, Pairs):
         raise InputError("not_an_object", f"The body must be a JSON object, not {kind(parsed)}.")
     return parsed
+
+
+def parse_items(body: bytes, *, array: bool) -> Iterator[object]:
+    """Yields the items of a body one by one, each parsed as :func:`parse_object` parses; no more than was asked for.
+
+    Args:
+        body: A JSON array, or JSON values one after another, as in lines.
+        array: Which of them.
+
+    Raises:
+        InputError: The body is none; ``reason`` says how.
+    """
+    text = _text(body, "a JSON array" if array else "lines of JSON")
+    at = _skip(text, 0)
+    if array:
+        if text[at] != "[":
+            raise InputError("not_an_array", "The body must be a JSON array of objects, one for each row.")
+        at = _skip(text, at + 1)
+        if text[at : at + 1] == "]":
+            _refuse_rest(text, at + 1)
+            return
+    while True:
+        start = at
+        item, at = _item(text, at)
+        if _too_deep(text[start:at].encode()):
+            raise InputError("too_deep", f"More than {MAX_DEPTH} levels of nesting.")
+        yield item
+        at = _skip(text, at)
+        if array:
+            if text[at : at + 1] == "]":
+                _refuse_rest(text, at + 1)
+                return
+            if text[at : at + 1] != ",":
+                raise _malformed(text, at)
+            at = _skip(text, at + 1)
+        elif at == len(text):
+            return
 
 
 def kind(value: object) -> str:
@@ -50,26 +96,47 @@ def kind(value: object) -> str:
 
 
 def _parse(body: bytes) -> object:
-    if not body.strip(_BLANK):
-        raise InputError("empty_body", "The body must be a JSON object.")
-    if body.startswith(_BYTE_ORDER_MARK):
-        raise InputError("malformed_json", "The body starts with a byte order mark; JSON in UTF-8 has none.")
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise InputError("invalid_utf8", f"The byte at offset {error.start} is not UTF-8.") from error
+    text = _text(body, "a JSON object")
     if _too_deep(body):
         raise InputError("too_deep", f"More than {MAX_DEPTH} levels of nesting.")
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=Pairs,
-            parse_int=lambda digits: float(digits) + 0.0,  # an integer has no negative zero
-            parse_constant=lambda _: NOT_FINITE,
-        )
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputError("malformed_json", f"The body is not JSON at {where}.") from error
+        raise _malformed(text, error.pos) from error
+
+
+def _item(text: str, at: int) -> tuple[object, int]:
+    try:
+        return _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        raise _malformed(text, error.pos) from error
+    except RecursionError as error:
+        raise InputError("too_deep", f"More than {MAX_DEPTH} levels of nesting.") from error
+
+
+def _malformed(text: str, at: int) -> InputError:
+    where = f"line {text.count(_LINE, 0, at) + 1}, column {at - text.rfind(_LINE, 0, at)}"
+    return InputError("malformed_json", f"The body is not JSON at {where}.")
+
+
+def _refuse_rest(text: str, at: int) -> None:
+    if _skip(text, at) != len(text):
+        raise InputError("malformed_json", "The body has something behind the array.")
+
+
+def _skip(text: str, at: int) -> int:
+    return _BLANKS.match(text, at).end()  # type: ignore[union-attr]  # nothing at all matches, too
+
+
+def _text(body: bytes, what: str) -> str:
+    if not body.strip(_BLANK):
+        raise InputError("empty_body", f"The body must be {what}.")
+    if body.startswith(_BYTE_ORDER_MARK):
+        raise InputError("malformed_json", "The body starts with a byte order mark; JSON in UTF-8 has none.")
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise InputError("invalid_utf8", f"The byte at offset {error.start} is not UTF-8.") from error
 
 
 def _too_deep(body: bytes) -> bool:

@@ -33,6 +33,7 @@ class Problem(NamedTuple):
 PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
     {
         "malformed_json": Problem(400, "The body is not JSON"),
+        "malformed_arrow": Problem(400, "The body is not an Arrow stream"),
         "incomplete_body": Problem(400, "The body broke off"),
         "key_missing": Problem(401, "An API key is needed"),
         "key_unknown": Problem(401, "The API key is not known"),
@@ -46,6 +47,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "empty_body": Problem(422, "The body is empty"),
         "invalid_utf8": Problem(422, "The body is not UTF-8"),
         "not_an_object": Problem(422, "The body is not a JSON object"),
+        "not_an_array": Problem(422, "The body is not a JSON array"),
+        "empty_batch": Problem(422, "The batch has no rows"),
         "too_deep": Problem(422, "The body is nested too deeply"),
         "missing_field": Problem(422, "A field is missing"),
         "unknown_field": Problem(422, "A field is not known"),
@@ -71,9 +74,13 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
 KEPT_CODES: Final = tuple(code for code in PROBLEMS if code not in {"not_found", "method_not_allowed"})
 """What the routes refuse with whose events are kept."""
 
-_OF_OTHER_ROUTES = {"wrong_value", "model_not_found", "too_many_rows"}
+_OF_BATCHES = {"too_many_rows", "malformed_arrow", "not_an_array", "empty_batch"}
+_OF_OTHER_ROUTES = {"wrong_value", "model_not_found"} | _OF_BATCHES
 _OF_MODELS = {"out_of_range", "unknown_category", "text_too_long", "score_not_finite", "scoring_failed"}
 PREDICT_CODES: Final = tuple(code for code in KEPT_CODES if code not in _OF_OTHER_ROUTES)
+BATCH_CODES: Final = tuple(
+    code for code in KEPT_CODES if (code in PREDICT_CODES or code in _OF_BATCHES) and code != "not_an_object"
+)
 FEEDBACK_CODES: Final = tuple(
     code for code in KEPT_CODES if code == "wrong_value" or code not in _OF_MODELS | _OF_OTHER_ROUTES
 )

@@ -12,7 +12,7 @@ import structlog
 
 from driftline.durable import leads_to, sync_content
 from driftline.errors import OutboxError, OutboxFullError, OutboxUnavailableError
-from driftline.outbox.record import PAYLOAD_MAX_BYTES, encode
+from driftline.outbox.record import PAYLOAD_MAX_BYTES, encode, encode_all
 from driftline.outbox.root import OutboxRoot, open_segment
 from driftline.outbox.segments import release, remove_drained, segment_name
 
@@ -115,9 +115,8 @@ class Outbox:
         """
         self._look()
         first = self.next_seq
-        for payload in payloads:
-            self._refuse_hopeless(payload)
-        self._write(b"".join(map(encode, range(first, first + len(payloads)), payloads)))
+        self._refuse_hopeless(max(payloads, key=len, default=b""))
+        self._write(encode_all(first, payloads))
         self.next_seq = first + len(payloads)
         if self._segment_bytes >= self._segment_max_bytes:
             # It may hold most of what the outbox may, and while it is the one appended to, nothing releases it.

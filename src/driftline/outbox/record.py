@@ -8,6 +8,7 @@ finds the next good record, and the magic is there to be searched for.
 
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 MAGIC = b"\xd7DR\x01"
@@ -38,6 +39,17 @@ def encode(seq: int, payload: bytes) -> bytes:
     length = len(payload)
     crc = zlib.crc32(payload, zlib.crc32(_CHECKED.pack(seq, length)))
     return _HEADER.pack(MAGIC, crc, seq, length) + payload
+
+
+def encode_all(first_seq: int, payloads: Iterable[bytes]) -> bytes:
+    """Returns the bytes that are appended for events whose seqs follow one another, faster than one by one."""
+    crc32, checked, header = zlib.crc32, _CHECKED.pack, _HEADER.pack
+    parts = []
+    for seq, payload in enumerate(payloads, first_seq):
+        length = len(payload)
+        parts.append(header(MAGIC, crc32(payload, crc32(checked(seq, length))), seq, length))
+        parts.append(payload)
+    return b"".join(parts)
 
 
 def decode(buffer: bytes, start: int) -> Record | None:

@@ -29,6 +29,17 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class GainsTogether(Model, Protocol):
+    """Scores many rows in little more time than one, so that rows which are asked for at the same time go together.
+
+    Attributes:
+        max_batch_size: Of so many rows it is no longer true, or it takes too long for those who wait.
+    """
+
+    max_batch_size: int
+
+
+@runtime_checkable
 class AsyncModel(Model, Protocol):
     """Gives scores that are computed in other processes, so that whoever waits for them can do something else.
 

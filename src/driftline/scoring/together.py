@@ -1,0 +1,143 @@
+"""Rows that are asked for one by one, at the same time, and are scored together where the model gains by it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from driftline.contract.package import Package
+from driftline.contract.schema import Row, Score
+from driftline.errors import ScoringError
+from driftline.scoring.model import AsyncModel, GainsTogether, Model
+
+
+class Together:
+    """Scores rows of several callers in one go.
+
+    Whoever asks in the same turn of the event loop is in the same batch; the first of them waits ``delay_s`` for
+    others, who may come until then. Of a model in other processes one batch is under way at a time, and who comes
+    meanwhile is in the next; it goes before, when it is as long as it may be. Each caller gets the score of its own
+    row, or the error: where a batch fails, its rows are scored one by one.
+
+    Args:
+        model: Gives the scores.
+        max_rows: Most rows of one batch.
+        delay_s: How long the first one waits, at most.
+    """
+
+    def __init__(self, model: Model, max_rows: int, delay_s: float = 0.0) -> None:
+        self._model: Final = model
+        self._elsewhere: Final = model if isinstance(model, AsyncModel) else None
+        self._max_rows: Final = max_rows
+        self._delay_s: Final = delay_s
+        self._line: Final[deque[_Waiting]] = deque()
+        self._timer: asyncio.Handle | None = None
+        self._under_way: Final[set[asyncio.Task[None]]] = set()
+
+    async def score_row(self, row: Row) -> Score:
+        """Returns the score of one row.
+
+        Raises:
+            ScoringError: The model fails at this row.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(row, loop.create_future())
+        self._line.append(waiting)
+        if len(self._line) >= self._max_rows:
+            self._begin()
+        elif self._timer is None and not self._under_way:
+            self._begin_later(loop)
+        return await waiting.score
+
+    def _begin_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(self._delay_s, self._begin) if self._delay_s else loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch: list[_Waiting] = []
+        while self._line and len(batch) < self._max_rows:
+            waiting = self._line.popleft()
+            if not waiting.score.done():  # whoever has gone is not scored
+                batch.append(waiting)
+        if batch and self._elsewhere is not None:
+            task = asyncio.get_running_loop().create_task(self._score_elsewhere(self._elsewhere, batch))
+            self._under_way.add(task)
+            task.add_done_callback(self._came_back)
+        elif batch:
+            self._score_here(batch)
+
+    def _score_here(self, batch: list["_Waiting"]) -> None:
+        model, rows = self._model, [waiting.row for waiting in batch]
+        try:
+            scores = [model.score_row(rows[0])] if len(rows) == 1 else checked(model.score(rows), len(rows))
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is for those who wait)
+            if len(batch) == 1:
+                batch[0].fail(error)
+                return
+            for waiting in batch:
+                self._score_here([waiting])
+            return
+        tell(batch, scores)
+
+    async def _score_elsewhere(self, model: AsyncModel, batch: list["_Waiting"]) -> None:
+        try:
+            scores = checked(await model.score_async([waiting.row for waiting in batch]), len(batch))
+        except asyncio.CancelledError:
+            for waiting in batch:
+                waiting.score.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 (as above)
+            if len(batch) == 1:
+                batch[0].fail(error)
+                return
+            for waiting in batch:
+                await self._score_elsewhere(model, [waiting])
+            return
+        tell(batch, scores)
+
+    def _came_back(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if self._line and self._timer is None:
+            self._begin()
+
+
+class _Waiting(NamedTuple):
+    row: Row
+    score: asyncio.Future[Score]
+
+    def fail(self, error: Exception) -> None:
+        if not self.score.done():
+            self.score.set_exception(error)
+
+
+def tell(batch: Sequence[_Waiting], scores: Sequence[Score]) -> None:
+    """Gives each caller its score; those who have gone get none."""
+    for waiting, score in zip(batch, scores, strict=True):
+        if not waiting.score.done():
+            waiting.score.set_result(score)
+
+
+def checked(scores: Sequence[Score], rows: int) -> Sequence[Score]:
+    """Returns scores of which there are as many as rows.
+
+    Raises:
+        ScoringError: There are not.
+    """
+    if len(scores) != rows:
+        raise ScoringError(f"the model gives {len(scores)} scores for {rows} rows")
+    return scores
+
+
+def together_of(package: Package, model: Model) -> Together | None:
+    """Returns how single rows of a model are scored together; None where each is better scored alone, at once.
+
+    The package says so, or the model where the package does not. Whatever is computed elsewhere is awaited here.
+    """
+    max_rows = package.max_batch_size
+    if max_rows is None:
+        max_rows = model.max_batch_size if isinstance(model, GainsTogether) else 1
+    if max_rows == 1 and not isinstance(model, AsyncModel):
+        return None
+    return Together(model, max_rows, package.max_batch_delay_ms / 1000)

@@ -63,10 +63,19 @@ def check_request(headers: Headers, body: bytes, max_body_bytes: int) -> None:
     Raises:
         InputError: It is too long, or its headers say that it is something else.
     """
-    if len(body) > max_body_bytes:
-        raise too_large(max_body_bytes)
+    check_framing(headers, body, max_body_bytes)
     if not is_json(headers.get("content-type")):
         raise InputError("unsupported_media_type", "The Content-Type must be application/json, in UTF-8.")
+
+
+def check_framing(headers: Headers, body: bytes, max_body_bytes: int) -> None:
+    """Returns if a body may be read, as whatever its content type says.
+
+    Raises:
+        InputError: It is too long, or compressed.
+    """
+    if len(body) > max_body_bytes:
+        raise too_large(max_body_bytes)
     if headers.get("content-encoding") not in {None, "", "identity"}:
         raise InputError("unsupported_media_type", "The body must not be compressed: leave Content-Encoding out.")
     if (coding := headers.get("transfer-encoding")) is not None and coding.lower() != "chunked":

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from driftline.errors import InputError
@@ -24,13 +25,17 @@ class NotFinite:
 NOT_FINITE: Final = NotFinite()
 
 
-def parse_object(body: bytes) -> Pairs:
+def parse_object(body: bytes, constant: Callable[[str], object] = lambda _: NOT_FINITE) -> Pairs:
     """Returns the members of a body that is a JSON object; its numbers are floats, its objects :class:`Pairs`.
+
+    Args:
+        body: What was sent.
+        constant: What to take for the tokens ``NaN``, ``Infinity`` and ``-Infinity``, which JSON does not have.
 
     Raises:
         InputError: The body is no JSON object; ``reason`` says how.
     """
-    parsed = _parse(body)
+    parsed = _parse(body, constant)
     if not isinstance(parsed, Pairs):
         raise InputError("not_an_object", f"The body must be a JSON object, not {kind(parsed)}.")
     return parsed
@@ -49,7 +54,7 @@ def kind(value: object) -> str:
     return "null" if value is None else "an array"
 
 
-def _parse(body: bytes) -> object:
+def _parse(body: bytes, constant: Callable[[str], object]) -> object:
     if not body.strip(_BLANK):
         raise InputError("empty_body", "The body must be a JSON object.")
     if body.startswith(_BYTE_ORDER_MARK):
@@ -65,7 +70,7 @@ def _parse(body: bytes) -> object:
             text,
             object_pairs_hook=Pairs,
             parse_int=lambda digits: float(digits) + 0.0,  # an integer has no negative zero
-            parse_constant=lambda _: NOT_FINITE,
+            parse_constant=constant,
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"

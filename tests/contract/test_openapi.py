@@ -13,6 +13,7 @@ from driftline.contract.schema import Feature, ModelSchema
 
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 DOCUMENT = document(seed_schema())
+OPEN = ("/health", "/ping")
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
@@ -45,7 +46,8 @@ def test_the_document_survives_yaml() -> None:
 def test_it_is_openapi_3_1_with_one_operation_for_each_route() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
     assert set(DOCUMENT["paths"]) == {
-        *("/predict", "/predict/batch", "/feedback", "/health", "/health/live", "/health/ready", "/metrics")
+        *("/predict", "/predict/batch", "/feedback", "/health", "/health/live", "/health/ready", "/metrics"),
+        *("/invocations", "/ping", "/version"),
     }
     ids = [operation["operationId"] for operation in operations()]
     assert len(ids) == len(set(ids))
@@ -60,8 +62,8 @@ def test_health_alone_needs_no_key_and_the_others_may_go_without_where_none_is_a
     assert DOCUMENT["security"] == [*named, {}]
     assert document(seed_schema(), keys_needed=True)["security"] == named
     for path, item in DOCUMENT["paths"].items():
-        assert ("security" in item[next(iter(item))]) == path.startswith("/health")
-        assert {"401", "429"} <= set(item[next(iter(item))]["responses"]) or path.startswith("/health")
+        assert ("security" in item[next(iter(item))]) == path.startswith(OPEN)
+        assert {"401", "429"} <= set(item[next(iter(item))]["responses"]) or path.startswith(OPEN)
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -20,6 +20,7 @@ from driftline.api.guard import Guard, KeyRing
 from driftline.api.hash_key import hash_key
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
+from driftline.api.mlflow import MAX_ROWS, MLFLOW_FORMS, mlflow_routes
 from driftline.api.models import models_routes
 from driftline.api.observe import Observed, respond
 from driftline.api.rates import Rates
@@ -37,7 +38,7 @@ __all__ = ["FORMS", "ApiConfig", "create_app"]
 
 PREDICT: Final = "/predict"
 FEEDBACK: Final = "/feedback"
-FORMS: Final[Mapping[str, Form]] = {}
+FORMS: Final[Mapping[str, Form]] = {**MLFLOW_FORMS}
 """How problems are told at a path and below it, where not as problem documents: in the words of its protocol."""
 
 _METHOD_NOT_ALLOWED = 405
@@ -109,6 +110,7 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
         KeptRoute(FEEDBACK, feedback),
         *batch_routes(service, Limits(config.max_batch_rows, config.max_batch_bytes)),
         *models_routes(service, config.max_body_bytes),
+        *mlflow_routes(service, max_body_bytes=config.max_body_bytes, max_rows=MAX_ROWS),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),
         Route(OPENAPI, openapi),

@@ -70,7 +70,7 @@ def check_request(headers: Headers, body: bytes, max_body_bytes: int) -> None:
 
 
 def check_framing(headers: Headers, body: bytes, max_body_bytes: int) -> None:
-    """Returns if a body is what was sent, as long as it may be.
+    """Returns if a body may be read, as whatever its content type says.
 
     Raises:
         InputError: It is too long, or compressed.

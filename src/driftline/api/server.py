@@ -45,7 +45,7 @@ KILL_AFTER_S: Final = 8
 CONNECTIONS_MAX: Final = 16_000
 FILES_SPARE: Final = 200
 GC_THRESHOLDS: Final = (20_000, 20, 20)
-ALWAYS: Final = ("/health", "/health/live", "/health/ready", "/metrics")
+ALWAYS: Final = ("/health", "/health/live", "/health/ready", "/ping", "/metrics")
 
 
 def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | None = None) -> int:

@@ -43,7 +43,8 @@ def values_of(feature: Feature, cells: Sequence[Any], *, text: bool) -> list[Any
         return [plain(cell) for cell in cells]
     readers: dict[str, Callable[[str], Any]] = {"float": number, "int": whole, "bool": boolean, "category": str}
     read = readers[feature.type]
-    return [None if cell in MISSING else read(cell) for cell in cells]
+    missing = MISSING.difference(feature.categories or ())
+    return [None if cell in missing else read(cell) for cell in cells]
 
 
 def plain(cell: Any) -> Any:

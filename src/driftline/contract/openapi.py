@@ -25,6 +25,7 @@ from driftline.contract.messages import (
     response_class,
 )
 from driftline.contract.openapi_batch import BATCH_PATH, batch_operation
+from driftline.contract.openapi_mlflow import mlflow_paths, mlflow_schemas
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import PROBLEM_TYPE, PROBLEMS, Answer, problem
 from driftline.contract.schema import ModelSchema
@@ -83,6 +84,7 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
         "servers": [{"url": "/"}],
         "tags": [
             {"name": "predictions", "description": f"The model {schema.name}, version {schema.version}."},
+            {"name": "MLflow", "description": "The scoring protocol of MLflow's own server, for its clients."},
             {"name": "operations", "description": "For load balancers and Prometheus."},
         ],
         "paths": {
@@ -93,8 +95,12 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
             "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},
             "/health/ready": {"get": _health("ready", "Whether requests should be sent here", ready=True)},
             "/metrics": {"get": _metrics(schema)},
+            **mlflow_paths(schema),
         },
-        "components": {"schemas": {**definitions["$defs"], **_schemas()}, "securitySchemes": _SECURITY_SCHEMES},
+        "components": {
+            "schemas": {**definitions["$defs"], **_schemas(), **mlflow_schemas(schema)},
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
         "security": [*({name: []} for name in _SECURITY_SCHEMES), *([] if keys_needed else [{}])],
     }
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from driftline.errors import InputError
@@ -25,21 +25,30 @@ class NotFinite:
 
 NOT_FINITE: Final = NotFinite()
 
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=Pairs,
-    parse_int=lambda digits: float(digits) + 0.0,  # an integer has no negative zero
-    parse_constant=lambda _: NOT_FINITE,
-)
+
+def _decoder(constant: Callable[[str], object]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=Pairs,
+        parse_int=lambda digits: float(digits) + 0.0,  # an integer has no negative zero
+        parse_constant=constant,
+    )
+
+
+_DECODER: Final = _decoder(lambda _: NOT_FINITE)
 _BLANKS: Final = re.compile(r"[ \t\r\n]*+")
 
 
-def parse_object(body: bytes) -> Pairs:
+def parse_object(body: bytes, constant: Callable[[str], object] = lambda _: NOT_FINITE) -> Pairs:
     """Returns the members of a body that is a JSON object; its numbers are floats, its objects :class:`Pairs`.
+
+    Args:
+        body: What was sent.
+        constant: What to take for the tokens ``NaN``, ``Infinity`` and ``-Infinity``, which JSON does not have.
 
     Raises:
         InputError: The body is no JSON object; ``reason`` says how.
     """
-    parsed = _parse(body)
+    parsed = _parse(body, constant)
     if not isinstance(parsed, Pairs):
         raise InputError("not_an_object", f"The body must be a JSON object, not {kind(parsed)}.")
     return parsed
@@ -95,12 +104,12 @@ def kind(value: object) -> str:
     return "null" if value is None else "an array"
 
 
-def _parse(body: bytes) -> object:
+def _parse(body: bytes, constant: Callable[[str], object]) -> object:
     text = _text(body, "a JSON object")
     if _too_deep(body):
         raise InputError("too_deep", f"More than {MAX_DEPTH} levels of nesting.")
     try:
-        return _DECODER.decode(text)
+        return _decoder(constant).decode(text)
     except json.JSONDecodeError as error:
         raise _malformed(text, error.pos) from error
 

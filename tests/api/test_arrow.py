@@ -4,7 +4,8 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -83,11 +84,17 @@ def test_a_table_is_read_whatever_the_order_of_its_columns() -> None:
     ],
 )
 def test_a_column_may_have_any_type_that_holds_the_features_values(name: str, values: pa.Array) -> None:
-    wanted = ["feature" if value != value else value for value in values.to_pylist()]
     found = [row[SCHEMA.names.index(name)] for row in read(with_column(name, values))]
-    assert found == [None if value == "feature" else value for value in wanted]
+    assert found == [None if str(value) == "nan" else value for value in values.to_pylist()]
     kinds = {"f": float, "i": int, "c": str}
     assert all(value is None or type(value) is kinds[name] for value in found)
+
+
+def outcome(rows: Callable[[], list[Any]]) -> Any:
+    try:
+        return [repr(astuple(row)) for row in rows()]
+    except InvalidFieldsError as error:
+        return error.errors
 
 
 values_of = {
@@ -104,14 +111,8 @@ def test_columns_are_taken_whole_exactly_where_each_of_their_values_is(rows: lis
     columns = {name: list(values) for name, values in zip(SCHEMA.names, zip(*rows, strict=True), strict=True)}
     types = [pa.float64(), pa.int64(), pa.bool_(), pa.string(), pa.string()]
     table = pa.table([pa.array(each, kind) for each, kind in zip(columns.values(), types, strict=True)], SCHEMA.names)
-    try:
-        expected: Any = [astuple(row) for row in features_of_columns(SCHEMA, DECODER, columns)]
-    except InvalidFieldsError as error:
-        wrong = refused(stream(table))
-        assert isinstance(wrong, InvalidFieldsError)
-        assert wrong.errors == error.errors
-        return
-    assert list(map(repr, read(table))) == list(map(repr, expected))
+    found = outcome(lambda: read_rows(SCHEMA, DECODER, stream(table), 10))
+    assert found == outcome(lambda: features_of_columns(SCHEMA, DECODER, columns))
 
 
 @pytest.mark.parametrize(
@@ -165,10 +166,8 @@ BODY = stream(with_column("t", pa.array(["1", "2"]).dictionary_encode()))
 @given(st.integers(0, len(BODY) - 1), st.integers(0, 255), st.booleans())
 def test_a_damaged_stream_is_refused_or_read_and_never_a_crash(at: int, byte: int, cut: bool) -> None:
     damaged = BODY[:at] if cut else BODY[:at] + bytes([byte]) + BODY[at + 1 :]
-    try:
+    with suppress(InputError):
         read_rows(SCHEMA, DECODER, damaged, 10)
-    except InputError as error:
-        assert error.reason  # noqa: PT017
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"\xff" * 100, BODY[:-20]])
@@ -197,8 +196,8 @@ def test_answers_come_in_columns(declared: Any, values: list[tuple[Any, ...]]) -
 
 
 @pytest.fixture(scope="module")
-def seed_stream() -> Iterator[bytes]:
-    yield stream(pa.table({name: [0.5, 1.5] for name in seed_schema().names}))
+def seed_stream() -> bytes:
+    return stream(pa.table({name: [0.5, 1.5] for name in seed_schema().names}))
 
 
 def post(api: ApiProcess, body: bytes, **headers: str) -> httpx.Response:

@@ -88,7 +88,7 @@ def _check_messages(body: bytes, max_rows: int) -> None:
         brings = rows_of(message.metadata.to_pybytes(), dictionary=dictionary)
         if brings.compressed:
             raise InputError("unsupported_media_type", "The buffers of the Arrow stream must not be compressed.")
-        rows += 0 if dictionary else brings.count
+        rows += 0 if dictionary else brings.rows
         if rows > max_rows:
             raise too_many(max_rows)
 
@@ -131,9 +131,8 @@ def _plain(feature: Feature, column: pa.ChunkedArray | None) -> list[Any] | None
     if column is None or (column.null_count and not feature.nullable) or not _fits(feature, column):
         return None
     if column.null_count or feature.type == "category":
-        values: list[Any] = column.to_pylist()
-        return values
-    return column.to_numpy().tolist()  # five times as fast
+        return list(column.to_pylist())
+    return list(column.to_numpy().tolist())  # five times as fast
 
 
 def _fits(feature: Feature, column: pa.ChunkedArray) -> bool:

@@ -42,6 +42,22 @@ def directory(outbox: Outbox) -> Path:
 # -- appending
 
 
+@pytest.mark.parametrize("cut", [0, 1, HEADER_BYTES, 2 * HEADER_BYTES + 5, 3 * (HEADER_BYTES + 5) - 1])
+def test_a_batch_that_was_torn_leaves_its_first_events_whole_and_nothing_of_the_next(
+    make_outbox: MakeOutbox, root: OutboxRoot, cut: int
+) -> None:
+    outbox = make_outbox()
+    outbox.append(b"alone")
+    outbox.append_all([b"one__", b"two__", b"three"])
+    [segment] = [path for path in directory(outbox).iterdir() if path.stat().st_size]
+    os.truncate(segment, HEADER_BYTES + 5 + cut)
+    reader = OutboxReader(root, outbox.producer)
+    reader.seek(0)
+    whole = [b"alone", b"one__", b"two__"][: 1 + cut // (HEADER_BYTES + 5)]
+    assert reader.read(1000, 1 << 20).events == whole
+    reader.close()
+
+
 def gone(outbox: Outbox) -> None:
     """What was true of its directory a moment ago has to be looked up again."""
     outbox._looked_at = 0.0

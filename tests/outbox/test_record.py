@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.outbox.record import HEADER_BYTES, MAGIC, PAYLOAD_MAX_BYTES, Record, decode, encode, find_next, needed
+from driftline.outbox.record import (
+    HEADER_BYTES,
+    MAGIC,
+    PAYLOAD_MAX_BYTES,
+    Record,
+    decode,
+    encode,
+    encode_all,
+    find_next,
+    needed,
+)
 
 SEQS = st.integers(0, (1 << 64) - 1)
 PAYLOADS = st.binary(max_size=300)
@@ -24,6 +34,11 @@ def test_a_changed_byte_is_noticed_anywhere(seq: int, payload: bytes, behind: by
     record = bytearray(encode(seq, payload))
     record[min(int(where * len(record)), len(record) - 1)] ^= flip
     assert decode(bytes(record) + behind, 0) is None
+
+
+@given(first=st.integers(0, 1 << 60), payloads=st.lists(PAYLOADS, max_size=5))
+def test_many_are_encoded_as_one_by_one(first: int, payloads: list[bytes]) -> None:
+    assert encode_all(first, payloads) == b"".join(map(encode, range(first, first + len(payloads)), payloads))
 
 
 def test_every_single_flipped_bit_of_a_record_is_noticed() -> None:

@@ -1,7 +1,8 @@
 """A model as it is served: how its requests are read, its rows scored, and its scores told."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from driftline.contract.logged import logged_features
@@ -29,6 +30,10 @@ class Scored(NamedTuple):
 
     features: Features
     values: tuple[Any, ...]
+
+
+_make: Final[Callable[[tuple[Features, tuple[Any, ...]]], Scored]] = partial(tuple.__new__, Scored)
+"""As Scored._make, in half the time."""
 
 
 class Served:
@@ -98,7 +103,7 @@ class Served:
             raise ScoringError(f"the model gives {len(scores)} scores for {len(rows)} rows")
         of = self.outputs.of
         try:
-            return list(map(Scored, rows, map(of, scores)))
+            return list(map(_make, zip(rows, map(of, scores), strict=True)))
         except InputError:
             for at, score in enumerate(scores, start):  # once more, to find out which
                 try:

@@ -1,6 +1,5 @@
 """The part of the OpenAPI document that is about batches."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -58,7 +57,6 @@ def _forms(row: str, example: list[Json] | None) -> Json:
     lines: Json = {"schema": {"type": "string", "description": "JSON objects, each in a line."}}
     if example is not None:
         array["examples"] = {"one": {"value": example}}
-        lines["examples"] = {"one": {"value": "".join(f"{json.dumps(each)}\n" for each in example)}}
     return {
         "application/json": array,
         **dict.fromkeys(LINES_TYPES, lines),

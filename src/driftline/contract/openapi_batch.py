@@ -54,7 +54,7 @@ def batch_operation(schema: ModelSchema, single: Json, refusal: Callable[[int, M
 
 def _forms(row: str, example: list[Json] | None) -> Json:
     array: Json = {"schema": {"type": "array", "minItems": 1, "items": {"$ref": f"#/components/schemas/{row}"}}}
-    lines: Json = {"schema": {"type": "string", "description": "JSON objects, each in a line."}}
+    lines: Json = {"schema": {**array["schema"], "description": "Each in a line of its own, without the array."}}
     if example is not None:
         array["examples"] = {"one": {"value": example}}
     return {

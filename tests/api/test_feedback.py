@@ -11,7 +11,8 @@ import pytest
 from driftline.api.feedback import FeedbackTaker
 from driftline.contract import FeedbackEvent
 from driftline.contract.checksum import vouched
-from driftline.contract.feedback import MAX_ITEMS
+from driftline.contract.feedback import MAX_ITEMS, Outcomes
+from driftline.contract.package import seed_schema
 from driftline.contract.problems import PROBLEM_TYPE, Answer
 from driftline.outbox import outbox as outbox_module
 from driftline.outbox.outbox import Outbox
@@ -24,6 +25,7 @@ REQUEST_ID = "01a20a66-e670-7344-9870-4be447a1cfe3"
 NOW_NS = 1_800_000_000_123_456_789
 ONE = {"request_id": REQUEST_ID, "outcome": 1, "at": "2026-11-23T21:00:00Z"}
 MAX_BODY_BYTES = 100_000
+OUTCOMES = Outcomes.of([seed_schema()])
 
 
 @pytest.fixture
@@ -33,8 +35,8 @@ def root(tmp_path: Path) -> OutboxRoot:
     return root
 
 
-def taker(outbox: Outbox, *, durable: bool = False) -> FeedbackTaker:
-    return FeedbackTaker(outbox, durable=durable, max_body_bytes=MAX_BODY_BYTES, clock=lambda: NOW_NS)
+def taker(outbox: Outbox, *, durable: bool = False, outcomes: Outcomes = OUTCOMES) -> FeedbackTaker:
+    return FeedbackTaker(outbox, lambda: outcomes, durable=durable, max_body_bytes=MAX_BODY_BYTES, clock=lambda: NOW_NS)
 
 
 def tell(take: FeedbackTaker, body: Any, **headers: str) -> Answer:

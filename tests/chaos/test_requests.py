@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.chaos.requests import Requests
-from driftline.contract.feedback import read_feedback
+from driftline.contract.feedback import Outcomes, read_feedback
 from driftline.scoring import load_package, seed_package
 from driftline.scoring.logistic import LogisticModel
 
 SCHEMA, _ = load_package(seed_package())
+OUTCOMES = Outcomes.of([SCHEMA])
 numbers = st.integers(0, 10**8)
 NOW_NS = 1_800_000_000_000_000_000
 
@@ -32,7 +33,7 @@ def test_what_is_told_is_told_as_the_log_has_it(number: int, seed: int) -> None:
     requests = Requests(SCHEMA, seed)
     told = requests.told(number)
     if told is not None:
-        [read] = read_feedback(requests.body(number), NOW_NS)
+        [read] = read_feedback(requests.body(number), NOW_NS, OUTCOMES)
         assert tuple(read) == tuple(told)
         assert requests.told_number(uuid.UUID(int=uuid.UUID(told.request_id).int ^ 1 << 100)) is None
 

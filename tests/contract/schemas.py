@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from driftline.contract.schema import MOST_EXACT, Feature, ModelSchema, Type, whole_ends
+from driftline.contract.schema import MOST_EXACT, Feature, ModelSchema, Score, Type, whole_ends
 from driftline.errors import ModelError
 
 INFINITE = math.inf
@@ -25,6 +25,37 @@ ALL_TYPES = ModelSchema.from_mapping(
         ],
     }
 )
+
+LOGGED = [
+    *({"name": "amount", "type": "float"}, {"name": "months", "type": "int", "log": "drop"}),
+    {"name": "say class", "type": "category", "log": "hash", "nullable": True},
+    {"name": "feature7", "type": "bool", "role": "context", "nullable": True},
+    {"name": "age", "type": "int", "role": "context", "log": "hash", "range": [18, INFINITE]},
+]
+
+
+def _of_output(output: str, **more: Any) -> ModelSchema:
+    return ModelSchema.from_mapping(
+        {"name": f"a {output}", "version": "1", "output": output, "features": LOGGED, **more}
+    )
+
+
+OF_EACH_OUTPUT = {
+    "binary": _of_output("binary"),
+    "labels": _of_output("binary", labels=["stays", "leaves"], threshold=0.9),
+    "multiclass": _of_output("multiclass", labels=["class", "b c", "class0"]),
+    "whole labels": _of_output("multiclass", labels=[3, 1, 2]),
+    "regression": _of_output("regression"),
+}
+"""Models of all outputs, and of all that can be logged of a feature."""
+SCORES: dict[str, Score] = {
+    "binary": 0.75,
+    "labels": 0.75,
+    "multiclass": (0.25, 0.5, 0.25),
+    "whole labels": (0.5, 0.5, 0.0),
+    "regression": -12.5,
+}
+"""A score of each of them."""
 
 ends = st.one_of(
     st.sampled_from([-INFINITE, INFINITE, -0.0, 0.5, -0.5, 1e-300, 1e300, 2.0**53, -(2.0**53), 1e17, 1.0, 3.0]),

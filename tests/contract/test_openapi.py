@@ -6,14 +6,26 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no stubs
 
+from driftline.contract.examples import feedback_refusals, refusals
+from driftline.contract.feedback import Outcomes
+from driftline.contract.json_schema import asked
 from driftline.contract.openapi import document, to_yaml
 from driftline.contract.package import seed_schema
-from driftline.contract.problems import FEEDBACK_CODES, PREDICT_CODES, PROBLEMS
-from driftline.contract.schema import Feature, ModelSchema
+from driftline.contract.problems import FEEDBACK_CODES, PROBLEMS
+from driftline.contract.schema import MOST_EXACT, Feature, ModelSchema
+from tests.contract.schemas import ALL_TYPES, OF_EACH_OUTPUT
 
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 DOCUMENT = document(seed_schema())
 OPEN = ("/health", "/ping")
+
+
+DOCUMENTS = {
+    "the seed's": DOCUMENT,
+    "all types": document(ALL_TYPES),
+    **{name: document(schema) for name, schema in OF_EACH_OUTPUT.items()},
+    "several": document(ALL_TYPES, Outcomes.of([ALL_TYPES, *OF_EACH_OUTPUT.values()])),
+}
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
@@ -26,8 +38,8 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
             yield from objects(each)
 
 
-def validator(schema: dict[str, Any]) -> Draft202012Validator:
-    return Draft202012Validator({"components": DOCUMENT["components"], "allOf": [schema]})
+def validator(schema: dict[str, Any], of: dict[str, Any] = DOCUMENT) -> Draft202012Validator:
+    return Draft202012Validator({"components": of["components"], "allOf": [schema]})
 
 
 def operations() -> list[dict[str, Any]]:
@@ -73,35 +85,45 @@ def test_every_reference_leads_somewhere() -> None:
         assert reference.removeprefix("#/components/schemas/") in DOCUMENT["components"]["schemas"]
 
 
-@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_schema_is_valid_and_accepts_its_own_examples(name: str) -> None:
-    schema = DOCUMENT["components"]["schemas"][name]
-    Draft202012Validator.check_schema(schema)
-    for value in schema.get("examples", []):
-        validator(schema).validate(value)
+    made = DOCUMENTS[name]
+    for schema in made["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+        for value in schema.get("examples", []):
+            validator(schema, made).validate(value)
 
 
-def test_every_example_is_what_its_schema_says() -> None:
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_example_is_what_its_schema_says(name: str) -> None:
+    made = DOCUMENTS[name]
     checked = 0
-    for media in objects(DOCUMENT):
+    for media in objects(made):
         if "schema" in media and isinstance(media.get("examples"), dict):
             Draft202012Validator.check_schema(media["schema"])
             for value in media["examples"].values():
-                validator(media["schema"]).validate(value["value"])
+                validator(media["schema"], made).validate(value["value"])
                 checked += 1
-    assert checked > len(PREDICT_CODES)
+    assert checked > len(FEEDBACK_CODES)
 
 
-def test_each_refusal_is_documented_under_its_status_and_no_other() -> None:
-    for path, codes in (("/feedback", FEEDBACK_CODES), ("/predict", PREDICT_CODES)):
-        responses = DOCUMENT["paths"][path]["post"]["responses"]
-        for code in codes:
-            content = responses[str(PROBLEMS[code].status)]["content"]["application/problem+json"]
-            assert code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
-            assert code in content["examples"]
-    schema = responses["400"]["content"]["application/problem+json"]["schema"]
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_each_refusal_is_documented_under_its_status_and_no_other(name: str) -> None:
+    schema = {"all types": ALL_TYPES, "several": ALL_TYPES, **OF_EACH_OUTPUT}.get(name, seed_schema())
+    outcomes = Outcomes.of([ALL_TYPES, *OF_EACH_OUTPUT.values()] if name == "several" else [schema])
+    for path, answers in (("/feedback", feedback_refusals(outcomes)), ("/predict", refusals(schema))):
+        responses = DOCUMENTS[name]["paths"][path]["post"]["responses"]
+        told = []
+        for status, response in responses.items():
+            content = response["content"].get("application/problem+json", {"examples": {}})
+            assert all(PROBLEMS[code].status == int(status) for code in content["examples"])
+            if content["examples"]:
+                assert content["schema"]["allOf"][1]["properties"]["code"]["enum"] == list(content["examples"])
+            told += content["examples"]
+        assert sorted(told) == sorted(answers)
+    schema_of_400 = responses["400"]["content"]["application/problem+json"]["schema"]
     wrong = responses["422"]["content"]["application/problem+json"]["examples"]["empty_body"]["value"]
-    assert not validator(schema).is_valid(wrong)
+    assert not validator(schema_of_400).is_valid(wrong)
 
 
 def test_the_document_follows_the_schema_of_the_model() -> None:
@@ -115,3 +137,41 @@ def test_the_document_follows_the_schema_of_the_model() -> None:
     made = document(schema)
     assert set(made["components"]["schemas"]["PredictRequest"]["properties"]) == {"age of applicant"}
     assert seed_schema().names[0] not in to_yaml(made)
+
+
+def test_what_a_feature_takes_and_what_becomes_of_it_is_told() -> None:
+    request = DOCUMENTS["all types"]["components"]["schemas"]["PredictRequest"]["properties"]
+    told = {name: {key: value for key, value in each.items() if key != "title"} for name, each in request.items()}
+    assert told == {
+        "amount": {"type": "number", "minimum": -0.5, "maximum": 1e6, "examples": [0.0]},
+        "months": {"type": "integer", "minimum": 1, "maximum": MOST_EXACT, "examples": [1]},
+        "seats": {"type": ["integer", "null"], "minimum": -MOST_EXACT, "maximum": MOST_EXACT, "examples": [0]},
+        "paid": {"type": "boolean", "examples": [False]},
+        "plan": {"type": "string", "enum": ["basic", 'say "pro"', ""], "examples": ["basic"]},
+        "country": {
+            "type": ["string", "null"],
+            "maxLength": 1000,
+            "examples": ["a"],
+            "description": "Context: logged and watched, not scored.",
+        },
+    }
+    schemas = DOCUMENTS["regression"]["components"]["schemas"]
+    sent, logged = schemas["PredictRequest"]["properties"], schemas["Features"]["properties"]
+    assert sent["months"]["description"] == "Not logged."
+    assert sent["say class"]["description"] == "Logged as a keyed hash."
+    assert sent["age"]["description"] == "Context: not scored. Logged as a keyed hash."
+    assert set(logged) == set(sent) - {"months"}
+    assert logged["say class"]["type"] == ["string", "null"]
+    assert logged["say class"]["pattern"] == logged["age"]["pattern"] == "^[0-9a-f]{32}$"
+
+
+def test_a_nullable_choice_has_null_among_its_values() -> None:
+    feature = Feature("plan", "category", nullable=True, categories=("a", "b"))
+    assert asked(feature)["enum"] == ["a", "b", None]
+
+
+def test_the_document_of_several_models_takes_the_outcomes_of_all() -> None:
+    feedback = DOCUMENTS["several"]["components"]["schemas"]["Feedback"]
+    for outcome in (0, True, "leaves", "class0", 3, 0.25):
+        validator(feedback).validate({**feedback["examples"][0], "outcome": outcome})
+    assert not validator(feedback).is_valid({**feedback["examples"][0], "outcome": "goes"})

@@ -1,4 +1,7 @@
 import json
+import math
+import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -6,7 +9,6 @@ from hypothesis import strategies as st
 
 from driftline.contract.diagnosis import read_features
 from driftline.contract.examples import refusals, refused_bodies
-from driftline.contract.package import seed_schema
 from driftline.contract.problems import (
     PREDICT_CODES,
     PROBLEM_TYPE,
@@ -17,7 +19,9 @@ from driftline.contract.problems import (
     problem,
     problem_of,
 )
+from driftline.contract.schema import ModelSchema
 from driftline.errors import InputError
+from tests.contract.schemas import ALL_TYPES
 
 STATUSES = {
     400: {"malformed_json", "malformed_arrow", "incomplete_body"},
@@ -79,7 +83,7 @@ def test_each_wrong_field_is_told_with_its_pointer_code_and_detail() -> None:
 def test_more_wrong_fields_than_are_listed_are_not_counted_as_those_listed() -> None:
     body = json.dumps({f"x{number}": 1 for number in range(500)}).encode()
     with pytest.raises(InvalidFieldsError) as caught:
-        read_features(body, seed_schema().features)
+        read_features(body, ALL_TYPES.features)
     document = json.loads(problem_of(caught.value).body)
     assert document["detail"] == "More than 100 fields are wrong; see errors for the first of them"
     assert len(document["errors"]) == 100
@@ -105,8 +109,36 @@ def test_any_field_name_can_be_told_and_none_at_length(path: list[str]) -> None:
 
 
 def test_the_examples_cover_every_code_and_are_what_they_say() -> None:
-    answers = refusals(seed_schema())
+    answers = refusals(ALL_TYPES)
     assert set(answers) == set(PREDICT_CODES)
     for code, answer in answers.items():
         assert json.loads(answer.body)["code"] == code
-    assert set(refused_bodies(seed_schema())) <= set(answers)
+    assert set(refused_bodies(ALL_TYPES)) <= set(answers)
+
+
+@pytest.mark.parametrize(
+    ("feature", "codes"),
+    [
+        ({"type": "float"}, {"not_finite", "number_out_of_range"}),
+        ({"type": "float", "range": [0, 1]}, {"not_finite", "number_out_of_range", "out_of_range"}),
+        ({"type": "float", "range": [0, 1e308]}, {"not_finite", "number_out_of_range", "out_of_range"}),
+        ({"type": "float", "range": [-math.inf, math.inf]}, {"not_finite", "number_out_of_range"}),
+        ({"type": "float", "range": [-sys.float_info.max, sys.float_info.max]}, {"not_finite", "number_out_of_range"}),
+        ({"type": "int"}, {"not_finite", "number_out_of_range"}),
+        ({"type": "int", "range": [0.5, math.inf]}, {"not_finite", "number_out_of_range", "out_of_range"}),
+        ({"type": "int", "range": [-1e17, 1e17]}, {"not_finite", "number_out_of_range"}),
+        ({"type": "bool", "nullable": True}, set()),
+        ({"type": "category"}, {"text_too_long"}),
+        ({"type": "category", "categories": ["other", "other_"]}, {"text_too_long", "unknown_category"}),
+    ],
+)
+def test_only_the_codes_are_told_that_a_schema_can_give(feature: dict[str, Any], codes: set[str]) -> None:
+    schema = ModelSchema.from_mapping(
+        {"name": "m", "version": "1", "output": "regression", "features": [{"name": "x", **feature}]}
+    )
+    of_some = {"not_finite", "number_out_of_range", "out_of_range", "unknown_category", "text_too_long"}
+    answers = refusals(schema)
+    assert set(answers) & of_some == codes
+    assert set(answers) | of_some == set(PREDICT_CODES)
+    for code, answer in answers.items():
+        assert json.loads(answer.body)["code"] == code

@@ -12,6 +12,7 @@ from driftline.contract.request import RequestDecoder
 from driftline.contract.rows import RowsReader
 from driftline.contract.schema import Feature, ModelSchema
 from driftline.errors import InputError
+from tests.contract.schemas import ALL_TYPES
 
 MAX_ROWS = 5
 TYPED = ModelSchema(
@@ -112,16 +113,16 @@ def test_plain_rows_are_read_fast() -> None:
 # -- what is refused
 
 
-@pytest.mark.parametrize("code", refused_batches(seed_schema()))
+@pytest.mark.parametrize("code", refused_batches(ALL_TYPES))
 def test_each_refusal_of_the_documentation_has_its_code(code: str) -> None:
-    body = refused_batches(seed_schema())[code]
+    body = refused_batches(ALL_TYPES)[code]
     with pytest.raises(InputError) as caught:
-        reader_of(seed_schema()).read(body, array=True, max_rows=2)
+        reader_of(ALL_TYPES).read(body, array=True, max_rows=2)
     assert caught.value.reason == code
 
 
 def test_every_code_of_the_route_is_documented() -> None:
-    assert set(batch_refusals(seed_schema())) == set(BATCH_CODES)
+    assert set(batch_refusals(ALL_TYPES)) == set(BATCH_CODES)
 
 
 def test_a_wrong_row_is_named_by_its_index() -> None:

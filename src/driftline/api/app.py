@@ -66,7 +66,9 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
             when_started(service)
             yield
 
-    openapi_json = json.dumps(document(schema, keys_needed=config.keys is not None), ensure_ascii=False).encode()
+    openapi_json = json.dumps(
+        document(schema, service.outcomes(), keys_needed=config.keys is not None), ensure_ascii=False
+    ).encode()
     routes = _routes(service, config, openapi_json)
     places = Routes(routes, FORMS)
 

@@ -10,7 +10,7 @@ from driftline.api.metrics import ACCEPTED, REFUSED
 from driftline.api.predict import JSON_HEADERS, check_request, refuse
 from driftline.contract.checksum import with_checksum
 from driftline.contract.event import SCHEMA_VERSION, FeedbackEvent, encode, timestamp
-from driftline.contract.feedback import Feedback, read_feedback
+from driftline.contract.feedback import Feedback, Outcomes, read_feedback
 from driftline.contract.problems import Answer, problem
 from driftline.errors import InputError, OutboxFullError, OutboxUnavailableError
 from driftline.outbox.outbox import Outbox
@@ -24,15 +24,23 @@ class FeedbackTaker:
 
     Args:
         outbox: Keeps the events; the one of this process's predictions, and used from the same loop.
+        outcomes: Gives what an outcome may be now.
         durable: Whether the outbox has to sync an event before its request is answered.
         max_body_bytes: Longer bodies are refused.
         clock: Nanoseconds since 1970.
     """
 
     def __init__(
-        self, outbox: Outbox, *, durable: bool, max_body_bytes: int, clock: Callable[[], int] = time.time_ns
+        self,
+        outbox: Outbox,
+        outcomes: Callable[[], Outcomes],
+        *,
+        durable: bool,
+        max_body_bytes: int,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._outbox = outbox
+        self._outcomes = outcomes
         self._durable = durable
         self._max_body_bytes = max_body_bytes
         self._clock = clock
@@ -45,7 +53,7 @@ class FeedbackTaker:
         now_ns = self._clock()
         try:
             check_request(headers, body, self._max_body_bytes)
-            items = read_feedback(body, now_ns)
+            items = read_feedback(body, now_ns, self._outcomes())
         except InputError as error:
             return refuse(error)
         try:

@@ -13,6 +13,7 @@ from driftline.api.feedback import FeedbackTaker
 from driftline.api.keeper import Keeper
 from driftline.api.predict import Predictor
 from driftline.api.roster import Roster
+from driftline.contract.feedback import Outcomes
 from driftline.errors import OutboxError
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.root import OutboxRoot
@@ -89,7 +90,7 @@ class Service:
         durable = config.outbox_sync == "always"
         keeper = self.keeper = Keeper(outbox, durable=durable, serve_unlogged=self.serves_unlogged)
         self.predict = Predictor(self.roster.default, keeper, max_body_bytes=config.max_body_bytes)
-        self.take_feedback = FeedbackTaker(outbox, durable=durable, max_body_bytes=config.max_body_bytes)
+        self.take_feedback = FeedbackTaker(outbox, self.outcomes, durable=durable, max_body_bytes=config.max_body_bytes)
         self._phase = "serving"
         schema = self.roster.default().schema
         log.info("api.started", model=schema.name, model_version=schema.version)
@@ -102,6 +103,10 @@ class Service:
             await outbox.close()
             await sender.close()
             log.info("api.stopped")
+
+    def outcomes(self) -> Outcomes:
+        """Returns what an outcome may be, of the models that are served now."""
+        return Outcomes.of(served.schema for served in self.roster.all())
 
     def stop_soon(self) -> None:
         """Makes the service not ready; requests that come all the same are answered."""

@@ -1,8 +1,11 @@
 """What crosses a border: requests, responses, events, the schema they are made from, and the codes of refusals."""
 
+from collections.abc import Callable
+
 from pydantic import BaseModel
 
-from driftline.contract.messages import FeedbackEvent, event_class, request_class, response_class
+from driftline.contract.feedback import Outcomes
+from driftline.contract.messages import event_class, feedback_event_class, request_class, response_class
 from driftline.contract.package import seed_schema
 from driftline.contract.schema import Feature, ModelSchema
 
@@ -18,10 +21,11 @@ __all__ = [
     "response_class",
 ]
 
-_SEED_CLASSES = {
+_SEED_CLASSES: dict[str, Callable[[ModelSchema], type[BaseModel]]] = {
     "PredictRequest": request_class,
     "PredictResponse": response_class,
     "PredictionEvent": event_class,
+    "FeedbackEvent": lambda schema: feedback_event_class(Outcomes.of([schema])),
 }
 
 

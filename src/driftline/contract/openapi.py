@@ -14,13 +14,14 @@ from pydantic.json_schema import models_json_schema
 
 from driftline import __version__
 from driftline.contract.examples import feedback_refusals, parsed, refusals
+from driftline.contract.feedback import Outcomes
 from driftline.contract.headers import LOGGED_HEADER
 from driftline.contract.messages import (
-    Feedback,
-    FeedbackBatch,
-    FeedbackEvent,
     FeedbackResponse,
     event_class,
+    feedback_batch_class,
+    feedback_class,
+    feedback_event_class,
     request_class,
     response_class,
 )
@@ -54,15 +55,18 @@ _LOGGED = {
 _RETRY_AFTER = {"description": "Seconds after which to come again.", "schema": {"type": "integer", "minimum": 0}}
 
 
-def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
+def document(schema: ModelSchema, outcomes: Outcomes | None = None, *, keys_needed: bool = False) -> Json:
     """Returns the OpenAPI 3.1 document of an API that serves a model.
 
     Args:
         schema: What the model takes and gives.
+        outcomes: What the outcomes of all models may be that are served; None if there is but this one.
         keys_needed: Whether it must be asked with a key, or is only able to ask for one.
     """
+    outcomes = outcomes or Outcomes.of([schema])
     classes: list[type[BaseModel]] = [request_class(schema), response_class(schema), event_class(schema)]
-    classes += [Feedback, FeedbackBatch, FeedbackResponse, FeedbackEvent]
+    classes += [feedback_class(outcomes), feedback_batch_class(outcomes), FeedbackResponse]
+    classes += [feedback_event_class(outcomes)]
     _, definitions = models_json_schema(
         [(each, "validation") for each in classes], ref_template="#/components/schemas/{model}"
     )
@@ -90,7 +94,7 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
         "paths": {
             "/predict": {"post": _predict(schema)},
             BATCH_PATH: {"post": batch_operation(schema, _predict(schema), _refusal)},
-            "/feedback": {"post": _feedback()},
+            "/feedback": {"post": _feedback(outcomes)},
             "/health": {"get": _health("health", "Whether requests should be sent here", ready=True)},
             "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},
             "/health/ready": {"get": _health("ready", "Whether requests should be sent here", ready=True)},
@@ -140,10 +144,11 @@ def _predict(schema: ModelSchema) -> Json:
     }
 
 
-def _feedback() -> Json:
-    answers = feedback_refusals()
-    one: Json = Feedback.model_json_schema()["examples"][0]
-    other = {**one, "request_id": "019ab2d1-6a3f-7000-8a4b-90f2d3c1e5b7", "outcome": 0}
+def _feedback(outcomes: Outcomes) -> Json:
+    answers = feedback_refusals(outcomes)
+    one: Json = feedback_class(outcomes).model_json_schema()["examples"][0]
+    first = outcomes.classes[0] if outcomes.classes else outcomes.shown
+    other = {**one, "request_id": "019ab2d1-6a3f-7000-8a4b-90f2d3c1e5b7", "outcome": first}
     return {
         "operationId": "feedback",
         "tags": ["predictions"],

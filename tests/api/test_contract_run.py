@@ -1,23 +1,47 @@
 """The served API against its own document: schemathesis draws requests, good and bad, and runs every check it has."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 from driftline.api.keys import add_key
+from driftline.contract import event_class
+from driftline.contract.package import read_package
+from tests.api.api_process import ApiProcess
 from tests.api.conftest import StartApi
+from tests.api.models import loan
 
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 SECONDS = 110
 
 
+def run(api: ApiProcess, directory: Path, *arguments: str) -> str:
+    """What schemathesis says of a server, which it finds no fault with."""
+    command = [str(SCHEMATHESIS), "run", f"http://127.0.0.1:{api.port}/openapi.json", "--checks", "all"]
+    command += ["--seed", "4", "--no-color", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No issues found" in done.stdout
+    assert "Traceback" not in api.log()
+    return done.stdout
+
+
 def test_every_answer_is_what_the_document_says_and_no_key_is_no_way_in(start_api: StartApi, tmp_path: Path) -> None:
     token = add_key(tmp_path / "keys.toml", "schemathesis")
     api = start_api(keys=tmp_path / "keys.toml")
-    command = [str(SCHEMATHESIS), "run", f"http://127.0.0.1:{api.port}/openapi.json", "--checks", "all"]
-    command += ["--header", f"Authorization: Bearer {token}", "--max-examples", "20", "--seed", "4", "--no-color"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "10 selected / 10 total" in done.stdout
-    assert "No issues found" in done.stdout
-    assert "Traceback" not in api.log()
+    said = run(api, tmp_path, "--max-examples", "20", "--header", f"Authorization: Bearer {token}")
+    assert "10 selected / 10 total" in said
+
+
+def test_so_it_is_for_a_model_with_features_of_all_types(start_api: StartApi, tmp_path: Path) -> None:
+    api = start_api(model=loan(tmp_path / "loan"))
+    run(api, tmp_path, "--max-examples", "5", "--include-path", "/predict", "--include-path", "/feedback")
+    samples = api.metrics()
+    assert samples['driftline_requests_total{route="/predict",status="200"}'] > 5
+    for code in ("out_of_range", "unknown_category", "wrong_type"):
+        assert samples[f'driftline_events_refused_total{{reason="{code}"}}'] > 0, code
+    described = event_class(read_package(tmp_path / "loan").schema)
+    for event in api.events():
+        if event["kind"] == "prediction":
+            described.model_validate_json(json.dumps(event), strict=True)

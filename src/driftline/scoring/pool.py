@@ -1,6 +1,7 @@
 """A model in processes of its own, so that what takes the processor for long does not hold up an event loop."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,7 +31,7 @@ class PoolModel:
     def __init__(self, package: Package, processes: int) -> None:
         self._lanes: Final = [Lane(package.path) for _ in range(processes)]
         self._idle: Final = list(self._lanes)
-        self._free: Final = asyncio.Semaphore(processes)
+        self._waiting: Final[deque[asyncio.Future[None]]] = deque()  # a semaphore would be of one loop for good
         self._calls: Final[set[asyncio.Task[list[Score]]]] = set()
         self._closed = False
         try:
@@ -78,22 +79,32 @@ class PoolModel:
         return await asyncio.shield(call)
 
     async def _call(self, message: bytes) -> list[Score]:
-        async with self._free:
-            lane = self._idle.pop()
-            try:
-                for _ in range(_TRIES):
-                    self._check_open()
-                    try:
-                        return await lane.ask_async(message)
-                    except (EOFError, OSError):
-                        lane.end()
-            except asyncio.CancelledError:  # the loop ends; the answer would be taken for that of the next call
-                lane.end()
-                raise
-            finally:
-                self._idle.append(lane)
+        while not self._idle:
+            free = asyncio.get_running_loop().create_future()
+            self._waiting.append(free)
+            await free
+        lane = self._idle.pop()
+        try:
+            for _ in range(_TRIES):
+                self._check_open()
+                try:
+                    return await lane.ask_async(message)
+                except (EOFError, OSError):
+                    lane.end()
+        except asyncio.CancelledError:  # the loop ends; the answer would be taken for that of the next call
+            lane.end()
+            raise
+        finally:
+            self._idle.append(lane)
+            self._wake_one()
         self._check_open()
         raise _deadly()
+
+    def _wake_one(self) -> None:
+        while self._waiting:
+            if not (free := self._waiting.popleft()).done():
+                free.set_result(None)
+                return
 
     def close(self) -> None:
         """Ends the processes; what still waits for a score fails."""

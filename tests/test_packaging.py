@@ -63,10 +63,8 @@ def test_it_declares_its_pythons_and_extras(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         metadata = BytesParser().parsebytes(archive.read(f"driftline-{__version__}.dist-info/METADATA"))
     assert metadata["Requires-Python"] == ">=3.11"
-<<<<<<< HEAD
-    assert set(metadata.get_all("Provides-Extra", [])) == {"arrow", "report", "load"}
-=======
     assert set(metadata.get_all("Provides-Extra", [])) == {
+        "arrow",
         "report",
         "load",
         "models",
@@ -76,7 +74,6 @@ def test_it_declares_its_pythons_and_extras(wheel: Path) -> None:
         "lightgbm",
         "mlflow",
     }
->>>>>>> 46997bb (scoring: runtimes for the libraries that people train with)
     required = [str(line) for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in str(line)]
     assert [line for line in required if line.startswith(("evidently", "pandas", "locust", "pytest"))] == []
 

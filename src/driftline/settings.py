@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     )
     tls_key: LocalPath | None = Field(default=None, description="PEM file with the key of that certificate.")
     model: LocalPath | None = Field(
-        default=None, description="Folder of the model package; none for the one that comes along."
+        default=None, description="Folder of the model package, or of several; none for the one that comes along."
     )
     pickle: Literal["refuse", "allow"] = Field(
         default="refuse",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from driftline.api.roster import Roster
 from driftline.api.served import Served
-from driftline.contract.package import read_package, seed_package
+from driftline.contract.package import Package, read_package, seed_package
 from driftline.scoring import Model, load_model
 
 
@@ -12,6 +12,11 @@ def seed(model: Model | None = None) -> Served:
     """The seed's model, or another one of the same schema."""
     package = read_package(seed_package())
     return Served(package, model or load_model(package))
+
+
+def load_served(package: Package) -> Served:
+    """As a server does it, but for the check."""
+    return Served(package, load_model(package))
 
 
 def seed_roster() -> Roster:
@@ -82,3 +87,29 @@ def loan(directory: Path) -> Path:
     directory.mkdir()
     (directory / "model.toml").write_text(LOAN, encoding="utf-8")
     return directory
+
+
+def write_package(folder: Path, version: str, *, name: str = "credit", bias: float = 0.0, extra: str = "") -> Path:
+    """Writes a package of a logistic model with two features, ``income`` and, not scored, ``customer``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.toml").write_text(f"""\
+name = "{name}"
+version = "{version}"
+output = "binary"
+{extra}
+
+[[features]]
+name = "income"
+type = "float"
+
+[[features]]
+name = "customer"
+type = "category"
+role = "context"
+
+[artifact]
+runtime = "logistic"
+bias = {bias!r}
+weights = {{ income = 1.0 }}
+""")
+    return folder

@@ -15,16 +15,13 @@ def test_a_model_is_asked_by_its_name_and_by_its_version(api: ApiProcess) -> Non
     [model] = api.client.get("/models").json()["models"]
     assert model["default"]
     [version] = model["versions"]
-    asked = [
-        f"/models/{model['name']}/predict",
-        f"/models/{model['name']}/versions/{version['version']}/predict",
-    ]
-    for path in asked:
+    name = f"/models/{model['name']}"
+    for path in (f"{name}/predict", f"{name}/versions/{version}/predict"):
         answer = post(api, path)
         assert answer.status_code == 200
         assert answer.json()["probability"] == api.predict().json()["probability"]
         [event] = [event for event in api.events() if event["request_id"] == answer.json()["request_id"]]
-        assert (event["model"], event["model_version"]) == (model["name"], version["version"])
+        assert (event["model"], event["model_version"]) == (model["name"], version)
 
 
 @pytest.mark.parametrize("path", ["/models/{}x/predict", "/models/{}/versions/9/predict", "/models/a%20b/predict"])

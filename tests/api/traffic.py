@@ -8,9 +8,9 @@ from typing import Self
 
 from tests.api.api_process import EXAMPLE, is_whole, status_of
 
-HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(EXAMPLE)
+_HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+HEAD = _HEAD % len(EXAMPLE)
 AGAIN = HEAD + b"\r\n" + EXAMPLE
-ONCE = HEAD + b"Connection: close\r\n\r\n" + EXAMPLE
 
 
 class Traffic:
@@ -20,6 +20,7 @@ class Traffic:
         port: Of the server, on 127.0.0.1.
         keep_alive: Whether a connection is used again, as long as the server leaves it open.
         clients: How many there are.
+        body: What they send.
 
     Attributes:
         answers: Status codes, in no order.
@@ -27,12 +28,14 @@ class Traffic:
         refused: How often there was no connection; no request was sent then.
     """
 
-    def __init__(self, port: int, *, keep_alive: bool, clients: int = 8) -> None:
+    def __init__(self, port: int, *, keep_alive: bool, clients: int = 8, body: bytes = EXAMPLE) -> None:
         self.answers: list[int] = []
         self.failures: list[str] = []
         self.refused = 0
         self._port = port
         self._keep_alive = keep_alive
+        last = b"" if keep_alive else b"Connection: close\r\n"
+        self._request = _HEAD % len(body) + last + b"\r\n" + body
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 
@@ -54,7 +57,7 @@ class Traffic:
                 if connection is None:
                     continue
             try:
-                response = _exchange(connection, AGAIN if self._keep_alive else ONCE)
+                response = _exchange(connection, self._request)
             except OSError as error:
                 self.failures.append(str(error))
                 connection = None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from driftline.contract.package import Package, read_package, seed_package
 from driftline.contract.schema import Row, Score
 from driftline.errors import ScoringError
+from driftline.scoring.linear import WeightedSum
 from driftline.scoring.logistic import LogisticModel
 from driftline.scoring.together import Together, together_of
 
@@ -200,13 +201,13 @@ def package(**own: Any) -> Package:
 
 
 def test_a_model_that_gains_nothing_is_called_directly() -> None:
-    assert together_of(package(), LogisticModel(0.0, [1.0, 1.0])) is None
+    assert together_of(package(), LogisticModel(WeightedSum(0.0, [1.0, 1.0]))) is None
 
 
 def test_a_model_that_gains_says_so_and_the_package_has_the_last_word() -> None:
     assert together_of(package(), Doubling()) is not None
     assert together_of(package(max_batch_size=1), Doubling()) is None
-    assert together_of(package(max_batch_size=4), LogisticModel(0.0, [1.0, 1.0])) is not None
+    assert together_of(package(max_batch_size=4), LogisticModel(WeightedSum(0.0, [1.0, 1.0]))) is not None
 
 
 def test_what_is_computed_elsewhere_is_awaited_even_alone() -> None:

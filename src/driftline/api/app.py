@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache, partial
 from typing import Final
 
 from starlette.applications import Starlette
@@ -17,21 +18,20 @@ from driftline.api.batch import Limits, batch_routes
 from driftline.api.config import ApiConfig
 from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
 from driftline.api.guard import Guard, KeyRing
-from driftline.api.hash_key import hash_key
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
 from driftline.api.mlflow import MAX_ROWS, MLFLOW_FORMS, mlflow_routes
 from driftline.api.models import models_routes
 from driftline.api.observe import Observed, respond
 from driftline.api.rates import Rates
-from driftline.api.roster import Roster
+from driftline.api.reload import Follower, loader
 from driftline.api.routes import Form, KeptRoute, Routes
-from driftline.api.served import Served
 from driftline.api.service import Service
+from driftline.contract.feedback import Outcomes
 from driftline.contract.openapi import document
-from driftline.contract.package import read_package, seed_package
+from driftline.contract.package import seed_package
 from driftline.contract.problems import Answer, problem
-from driftline.scoring import load_model
+from driftline.contract.schema import ModelSchema
 from driftline.telemetry import metrics_payload
 
 __all__ = ["FORMS", "ApiConfig", "create_app"]
@@ -54,22 +54,16 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
     Raises:
         ModelError: The model package is wrong, or the key for what it hashes.
     """
-    package = read_package(config.model or seed_package())
-    model = load_model(package, allow_pickle=config.allow_pickle)
-    roster = Roster([Served(package, model, hash_key(config.hash_key, package.schema))])
-    schema = package.schema
-    service = Service(config, roster)
+    follower = Follower(config.model or seed_package(), loader(config))
+    service = Service(config, follower.roster)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with service.running(), serving_metrics(config.metrics):
+        async with service.running(), follower.following(), serving_metrics(config.metrics):
             when_started(service)
             yield
 
-    openapi_json = json.dumps(
-        document(schema, service.outcomes(), keys_needed=config.keys is not None), ensure_ascii=False
-    ).encode()
-    routes = _routes(service, config, openapi_json)
+    routes = _routes(service, config)
     places = Routes(routes, FORMS)
 
     async def on_http_error(request: Request, error: Exception) -> Response:
@@ -84,7 +78,9 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
     return app
 
 
-def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[BaseRoute]:
+def _routes(service: Service, config: ApiConfig) -> list[BaseRoute]:
+    openapi_of = lru_cache(maxsize=1)(partial(_openapi_json, keys_needed=config.keys is not None))
+
     async def predict(request: Request) -> Response:
         return await answered(service.predict, request, config.max_body_bytes, service)
 
@@ -102,7 +98,7 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
         return Response(payload, headers={"content-type": content_type})
 
     async def openapi(_: Request) -> Response:
-        return Response(openapi_json, media_type="application/json")
+        return Response(openapi_of(service.roster.default().schema, service.outcomes()), media_type="application/json")
 
     async def docs(_: Request) -> Response:
         return docs_page(config.app_name)
@@ -122,6 +118,10 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
         Route("/health/ready", ready),
     ]
     return routes if config.metrics else [*routes, Route("/metrics", metrics)]
+
+
+def _openapi_json(schema: ModelSchema, outcomes: Outcomes, *, keys_needed: bool) -> bytes:
+    return json.dumps(document(schema, outcomes, keys_needed=keys_needed), ensure_ascii=False).encode()
 
 
 def _problem_of_http(error: HTTPException) -> Answer:

@@ -20,7 +20,7 @@ class ApiConfig:
         outbox_max_bytes: Predictions are refused while the outboxes hold so much.
         outbox_segment_max_bytes: Size of one file of an outbox.
         max_body_bytes: Longer bodies are refused.
-        model: Directory of the model package; None is the seed's.
+        model: Directory of the model package, or of several; None is the seed's.
         allow_pickle: Whether a model may be loaded from an artifact that runs code as it is loaded.
         broker_timeout_s: Longest wait for one answer of the broker.
         max_batch_rows: Batches of more rows are refused.

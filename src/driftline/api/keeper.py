@@ -13,12 +13,14 @@ from driftline.api.served import SLICE_VALUES, Scored, Served
 from driftline.contract.checksum import with_checksum
 from driftline.contract.event import SCHEMA_VERSION, encode, encoded_heads, lines_of, timestamp
 from driftline.contract.headers import parse_request_id, parse_traceparent
-from driftline.errors import OutboxError
+from driftline.errors import OutboxError, OutboxFullError
 from driftline.outbox.outbox import Outbox
 
 log = structlog.get_logger()
 
 Kind = Literal["prediction", "shadow"]
+
+BESIDE_RATIO: Final = 0.5
 
 
 class Headers(Protocol):
@@ -47,6 +49,9 @@ class Origin(NamedTuple):
         trace = parse_traceparent(headers.get("traceparent"))
         trace_id, traceparent = trace if trace is not None else (None, None)
         return cls(trace_id, traceparent, parse_request_id(headers.get("x-request-id")))
+
+
+Beside = Callable[[Served, Sequence[Scored], Sequence[str], Origin], None]
 
 
 class Kept(NamedTuple):
@@ -86,6 +91,7 @@ class Keeper:
         outbox: Keeps the events. Must be used by nobody else, and from the loop that calls this.
         durable: Whether the outbox has to sync an event before its request is answered.
         serve_unlogged: Answer what the outbox cannot keep, instead of refusing it.
+        beside: Called with what was kept, for whoever has something to do with it once it is answered.
         clock: Nanoseconds since 1970.
         make_id: Gives a new request id at each call.
     """
@@ -96,12 +102,14 @@ class Keeper:
         *,
         durable: bool,
         serve_unlogged: bool = False,
+        beside: Beside | None = None,
         clock: Callable[[], int] = time.time_ns,
         make_id: Callable[[], str] = new_request_id,
     ) -> None:
         self._outbox: Final = outbox
         self._durable: Final = durable
         self._serve_unlogged: Final = serve_unlogged
+        self._beside: Final = beside
         self._clock: Final = clock
         self._make_id: Final = make_id
         self._keeping = True
@@ -123,6 +131,8 @@ class Keeper:
             self._not_kept(error, 1)
             return Kept([request_id], logged=False)
         self._is_keeping(1)
+        if self._beside is not None:
+            self._beside(served, [scored], [request_id], origin)
         return Kept([request_id], logged=True)
 
     async def keep_all(self, served: Served, scored: Sequence[Scored], origin: Origin) -> Kept:
@@ -145,7 +155,29 @@ class Keeper:
             self._not_kept(error, len(scored))
             return Kept(request_ids, logged=False)
         self._is_keeping(len(scored))
+        if self._beside is not None:
+            self._beside(served, scored, request_ids, origin)
         return Kept(request_ids, logged=True)
+
+    def keep_beside(self, served: Served, scored: Sequence[tuple[str, Scored, Origin]]) -> None:
+        """Returns when what a challenger gives for rows that are answered is in the outbox, under their request ids.
+
+        It may take half of the outbox, and leaves the rest to answers.
+
+        Raises:
+            OutboxFullError: It is not, for the outbox is half full.
+            OutboxUnavailableError: It is not, for the outbox cannot be written.
+        """
+        outbox, at = self._outbox, timestamp(self._clock())
+        if outbox.fill_ratio >= BESIDE_RATIO:
+            raise OutboxFullError("the outbox is half full, and what is left is for answers")
+        if scored:
+            outbox.append_all(
+                [
+                    self._line(served, request_id, each, origin, seq, at, "shadow")
+                    for seq, (request_id, each, origin) in enumerate(scored, outbox.next_seq)
+                ]
+            )
 
     def _line(  # noqa: PLR0917
         self,

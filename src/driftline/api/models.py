@@ -1,6 +1,6 @@
 """The routes that name a model: which there are, and a prediction of one of them."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -9,9 +9,9 @@ from starlette.routing import BaseRoute, Route
 
 from driftline.api.answering import answered
 from driftline.api.keeper import Headers
+from driftline.api.lineup import Lineup
 from driftline.api.observe import respond
 from driftline.api.predict import JSON_HEADERS, refuse
-from driftline.api.roster import Roster
 from driftline.api.routes import KeptRoute
 from driftline.api.service import Service
 from driftline.contract.problems import Answer
@@ -31,16 +31,18 @@ def models_routes(service: Service, max_body_bytes: int) -> list[BaseRoute]:
     async def predict(request: Request) -> Response:
         async def decide(headers: Headers, body: bytes) -> Answer:
             assert service.predict is not None
+            version = request.path_params.get("version")
             try:
-                served = service.roster.find(request.path_params["name"], request.path_params.get("version"))
+                served = service.roster.find(request.path_params["name"], version)
             except ModelNotFoundError as error:
                 return refuse(InputError(error.code, error.message))
-            return await service.predict.answer(served, headers, body)
+            chosen = service.roster.chosen if version is None else None
+            return await service.predict.answer(served, headers, body, chosen=chosen)
 
         return await answered(service.predict and decide, request, max_body_bytes, service)
 
     async def models(_: Request) -> Response:
-        return respond(Answer(200, JSON_HEADERS, listing(service.roster)))
+        return respond(Answer(200, JSON_HEADERS, listing(service.roster.lineup)))
 
     return [
         Route(MODELS, models),
@@ -49,20 +51,19 @@ def models_routes(service: Service, max_body_bytes: int) -> list[BaseRoute]:
     ]
 
 
-def listing(roster: Roster) -> bytes:
-    """Returns what is served, as JSON that a person may read, too."""
-    default = roster.default().schema
-    models: dict[str, dict[str, Any]] = {}
-    for served in roster.all():
-        schema = served.schema
-        model = models.setdefault(
-            schema.name, {"name": schema.name, "default": schema.name == default.name, "versions": []}
-        )
-        model["versions"].append(
-            {
-                "version": schema.version,
-                "serves": roster.find(schema.name).schema.version == schema.version,
-                "output": schema.output,
-            }
-        )
-    return msgspec.json.format(msgspec.json.encode({"models": list(models.values())}), indent=2) + b"\n"
+def listing(lineup: Lineup) -> bytes:
+    """Returns who answers, as JSON that a person may read, too."""
+    models = [
+        {
+            "name": name,
+            "default": name == next(iter(lineup.models)),
+            "output": model.serving.schema.output,
+            "serving": model.serving.schema.version,
+            "versions": list(model.versions),
+            "shadow": [each.served.schema.version for each in model.shadows],
+            "canary": None if model.split is None else model.split.plan,
+        }
+        for name, model in lineup.models.items()
+    ]
+    refused = [{"package": place, "refused": reason} for place, reason in lineup.refused.items()]
+    return msgspec.json.format(msgspec.json.encode({"models": models, "refused": refused}), indent=2) + b"\n"

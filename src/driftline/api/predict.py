@@ -11,9 +11,12 @@ from driftline.api.served import Served
 from driftline.contract.event import encode
 from driftline.contract.headers import LOGGED_HEADER, is_json
 from driftline.contract.problems import Answer, problem, problem_of
+from driftline.contract.request import Features
 from driftline.errors import InputError, OutboxError, ScoringError
 
 log = structlog.get_logger()
+
+Choose = Callable[[Served, Features], tuple[Served, Features]]
 
 JSON_HEADERS: Final = (("content-type", "application/json"),)
 NOT_LOGGED: Final = (LOGGED_HEADER.lower(), "no")
@@ -25,26 +28,44 @@ class Predictor:
     Args:
         served: Gives the model that answers now.
         keeper: Keeps the events.
+        chosen: Gives who answers a row that names no version, and the row as that one has it.
         max_body_bytes: Longer bodies are refused.
     """
 
-    def __init__(self, served: Callable[[], Served], keeper: Keeper, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        served: Callable[[], Served],
+        keeper: Keeper,
+        *,
+        max_body_bytes: int,
+        chosen: Choose | None = None,
+    ) -> None:
         self._served = served
         self._keeper = keeper
         self._max_body_bytes = max_body_bytes
+        self._chosen = chosen
 
     async def __call__(self, headers: Headers, body: bytes) -> Answer:
         """Returns the answer to a request.
 
         By then, if it is 200 and does not say otherwise in a header, the event is in the outbox.
         """
-        return await self.answer(self._served(), headers, body)
+        return await self.answer(self._served(), headers, body, chosen=self._chosen)
 
-    async def answer(self, served: Served, headers: Headers, body: bytes) -> Answer:
-        """Returns the answer to a request that says who is to answer it; the promise is the same."""
+    async def answer(self, served: Served, headers: Headers, body: bytes, *, chosen: Choose | None = None) -> Answer:
+        """Returns the answer to a request that says who is to answer it; the promise is the same.
+
+        Args:
+            served: Who that is, and whose features the body has.
+            headers: The request's.
+            body: The request's.
+            chosen: May give it to another one; None for the very version that was named.
+        """
         try:
             check_request(headers, body, self._max_body_bytes)
             features = served.decoder.decode(body)
+            if chosen is not None:
+                served, features = chosen(served, features)
             scored = served.score(features) if served.together is None else await served.score_soon(features)
         except InputError as error:
             return refuse(error)

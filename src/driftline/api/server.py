@@ -20,19 +20,20 @@ from driftline.api.admission import Admission, Gate
 from driftline.api.app import FORMS, create_app
 from driftline.api.config import ApiConfig
 from driftline.api.handover import Handover
-from driftline.api.hash_key import hash_key
 from driftline.api.keys import read_keys
 from driftline.api.launcher import Launcher
+from driftline.api.lineup import draw_up
 from driftline.api.metrics import ACCEPTED
 from driftline.api.processes import Processes
 from driftline.api.rates import make_rates
+from driftline.api.reload import loader
 from driftline.api.routes import Routes
 from driftline.api.service import Service, make_sender
 from driftline.api.tls import Tls, check_tls, load_tls
+from driftline.contract.package import seed_package
 from driftline.errors import DriftlineError, KeysError, PortError
 from driftline.outbox.root import OutboxRoot
 from driftline.ports import Address, claim
-from driftline.scoring import load_package, seed_package
 from driftline.supervisor import follow_parent, is_hung_up
 from driftline.telemetry import GRANIAN_LOGGING, METRICS_VARIABLE, configure_logging
 
@@ -69,9 +70,8 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         PortError: Nobody can listen on that address and port, or somebody does already.
     """
     # What would fail in each process fails here, once, before any is started.
-    schema, _ = load_package(config.model or seed_package())
+    draw_up(config.model or seed_package(), loader(config))
     OutboxRoot(config.outbox_dir).create()
-    hash_key(config.hash_key, schema)
     make_sender(config)
     if tls is not None:
         check_tls(tls)

@@ -13,6 +13,7 @@ from driftline.api.feedback import FeedbackTaker
 from driftline.api.keeper import Keeper
 from driftline.api.predict import Predictor
 from driftline.api.roster import Roster
+from driftline.api.shadow import Shadows
 from driftline.contract.feedback import Outcomes
 from driftline.errors import OutboxError
 from driftline.outbox.outbox import Outbox
@@ -88,8 +89,14 @@ class Service:
         relay = Relay(root, outbox, sender)
         relaying = asyncio.create_task(relay.run(), name="relay")
         durable = config.outbox_sync == "always"
-        keeper = self.keeper = Keeper(outbox, durable=durable, serve_unlogged=self.serves_unlogged)
-        self.predict = Predictor(self.roster.default, keeper, max_body_bytes=config.max_body_bytes)
+        shadows = Shadows(self.roster)
+        keeper = self.keeper = Keeper(
+            outbox, durable=durable, serve_unlogged=self.serves_unlogged, beside=shadows.offer
+        )
+        shadowing = asyncio.create_task(shadows.run(keeper), name="shadows")
+        self.predict = Predictor(
+            self.roster.default, keeper, max_body_bytes=config.max_body_bytes, chosen=self.roster.chosen
+        )
         self.take_feedback = FeedbackTaker(outbox, self.outcomes, durable=durable, max_body_bytes=config.max_body_bytes)
         self._phase = "serving"
         schema = self.roster.default().schema
@@ -98,8 +105,10 @@ class Service:
             yield
         finally:
             self.stop_soon()
+            await shadows.stop()
+            shadowing.cancel()
             await relay.stop(config.flush_s)
-            await asyncio.gather(relaying, return_exceptions=True)
+            await asyncio.gather(relaying, shadowing, return_exceptions=True)
             await outbox.close()
             await sender.close()
             log.info("api.stopped")

@@ -24,6 +24,7 @@ from driftline.cli import (
     replay,
     report,
     serve,
+    serving,
     up,
     worker,
 )
@@ -47,6 +48,11 @@ alerts_app = typer.Typer(
 )
 
 keys_app = typer.Typer(no_args_is_help=True, help="Who may ask: draws API keys, lists them, takes them back.")
+
+model_app = typer.Typer(
+    no_args_is_help=True,
+    help="Models: which of their versions answer, and which are tried beside them.",
+)
 
 reference_app = typer.Typer(
     no_args_is_help=True, help="What current rows are compared with: makes the reference, shows it, compares two."
@@ -79,6 +85,11 @@ _add(alerts_app, "test", alerts.try_out, alerts.TEST_EPILOG)
 _add(keys_app, "add", keys.add, keys.ADD_EPILOG)
 _add(keys_app, "list", keys.show, keys.LIST_EPILOG)
 _add(keys_app, "revoke", keys.revoke, keys.REVOKE_EPILOG)
+_add(model_app, "list", serving.show, serving.LIST_EPILOG)
+_add(model_app, "promote", serving.promote, serving.PROMOTE_EPILOG)
+_add(model_app, "rollback", serving.rollback, serving.ROLLBACK_EPILOG)
+_add(model_app, "shadow", serving.shadow, serving.SHADOW_EPILOG)
+_add(model_app, "canary", serving.canary, serving.CANARY_EPILOG)
 _add(reference_app, "build", reference.build, reference.BUILD_EPILOG)
 _add(reference_app, "show", reference.show, reference.SHOW_EPILOG)
 _add(reference_app, "diff", reference.diff, reference.DIFF_EPILOG)
@@ -91,6 +102,7 @@ _add(log_app, "replace", log.replace, log.REPLACE_EPILOG)
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(keys_app, name="keys")
 app.add_typer(log_app, name="log")
+app.add_typer(model_app, name="model")
 app.add_typer(reference_app, name="reference")
 
 

@@ -12,7 +12,7 @@ import typer
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.monitor import plan
 from driftline.cli.options import Data, Json, Model, WindowSeconds, read_settings
-from driftline.cli.package import reference_in_use
+from driftline.cli.package import package_of, reference_in_use
 from driftline.errors import ProfileError
 
 if TYPE_CHECKING:
@@ -82,13 +82,12 @@ def _replay(
     settings: "Settings", file: Path | None, reference: Path | None, reference_rows: int | None
 ) -> Iterator[tuple["Profile", "Replay"]]:
     from driftline.cli.progress import progress  # noqa: PLC0415 - slow to load
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.eventlog.reader import LogReader  # noqa: PLC0415
     from driftline.monitor.backtest import Replay  # noqa: PLC0415 - loads numpy
     from driftline.monitor.sources import profile_of_file, profile_of_log  # noqa: PLC0415
     from driftline.monitor.table import Table  # noqa: PLC0415
 
-    schema = read_package(settings.model or seed_package()).schema
+    schema = package_of(settings).schema
     if reference is not None and reference_rows is not None:
         raise typer.BadParameter("give either --reference or --reference-rows")
     with contextlib.ExitStack() as held:
@@ -121,14 +120,13 @@ def _replay(
 
 
 def _reference(settings: "Settings", path: Path | None) -> "Profile":
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.drift.profile import decode_profile  # noqa: PLC0415 - loads numpy
     from driftline.monitor.sources import profile_of_file  # noqa: PLC0415
     from driftline.monitor.table import Table  # noqa: PLC0415
 
     file = path or reference_in_use(settings)
     if path is not None and path.suffix.lower() != ".json":
-        schema = read_package(settings.model or seed_package()).schema
+        schema = package_of(settings).schema
         with contextlib.closing(Table(path)) as table:
             return profile_of_file(table, schema)
     try:

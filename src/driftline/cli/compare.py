@@ -7,6 +7,7 @@ import typer
 
 from driftline.cli.exits import epilog
 from driftline.cli.options import Data, Json, Model, read_settings
+from driftline.cli.package import package_of
 from driftline.cli.versus import Pairing, print_versus, versus_json
 from driftline.errors import LogNotFoundError, ModelNotFoundError
 
@@ -40,10 +41,9 @@ def compare(
     a small difference shows. An interval that holds 0 shows none.
     """
     settings = read_settings(data=data, model=model)
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415 - see read_settings
     from driftline.monitor.pairs import shadowed, side_of, versions_of  # noqa: PLC0415 (loads numpy and DuckDB)
 
-    schema = read_package(settings.model or seed_package()).schema
+    schema = package_of(settings).schema
     named = name or schema.name
     memory_bytes = settings.query_memory_bytes
     versions = versions_of(settings.log_dir, named, memory_bytes)

@@ -93,10 +93,9 @@ def plan(settings: "Settings") -> "Plan":
 
 
 def _check_segments(settings: "Settings") -> None:
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.monitor.sources import columns_of  # noqa: PLC0415 - loads numpy
 
-    schema = read_package(settings.model or seed_package()).schema
+    schema = package_of(settings).schema
     names = [column.name for column in columns_of(schema)]
     if settings.segment_by is not None and settings.segment_by not in names:
         raise SettingsError(f"segment_by is {settings.segment_by}, and the model has {', '.join(names)}")

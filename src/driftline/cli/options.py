@@ -32,7 +32,8 @@ WindowSeconds = Annotated[
     float | None, typer.Option("--window-s", help="Length of a window, in seconds. Default: 3600, an hour")
 ]
 Model = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Folder of the model package. Default: the one that comes along")
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the model package, or of several. Default: the one that comes along"),
 ]
 ServedModel = Annotated[
     Path | None, typer.Argument(metavar="[MODEL]", help="Folder of the model package; the same as --model.")

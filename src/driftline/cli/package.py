@@ -9,14 +9,15 @@ if TYPE_CHECKING:
 
 
 def package_of(settings: "Settings") -> "Package":
-    """What the package says that is served.
+    """What the package says that is served; of a folder of several, the one that answers ``/predict``.
 
     Raises:
-        ModelError: It is none.
+        ModelError: It is none, or it cannot be told which.
     """
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415 - see read_settings
+    from driftline.contract.arrangement import default_package  # noqa: PLC0415 - see read_settings
+    from driftline.contract.package import seed_package  # noqa: PLC0415
 
-    return read_package(settings.model or seed_package())
+    return default_package(settings.model or seed_package())
 
 
 def reference_in_use(settings: "Settings") -> Path:

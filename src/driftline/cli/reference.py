@@ -8,7 +8,7 @@ import typer
 
 from driftline.cli.exits import Exit, epilog
 from driftline.cli.options import Data, Json, Model, read_settings
-from driftline.cli.package import reference_in_use
+from driftline.cli.package import package_of, reference_in_use
 from driftline.errors import ProfileError
 
 if TYPE_CHECKING:
@@ -133,9 +133,8 @@ def _of_log(settings: "Settings", first: int | None, from_row: int | None, to_ro
 
 
 def _schema(settings: "Settings") -> "ModelSchema":
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415 - see read_settings
 
-    return read_package(settings.model or seed_package()).schema
+    return package_of(settings).schema
 
 
 def _read(path: Path) -> bytes:

@@ -9,6 +9,7 @@ import typer
 
 from driftline.cli.exits import epilog
 from driftline.cli.options import Data, Json, read_settings
+from driftline.cli.package import package_of
 from driftline.cli.versus import Pairing, print_versus, versus_json
 from driftline.errors import InputError, LogNotFoundError, ModelError
 
@@ -40,11 +41,10 @@ def replay(
     """
     settings = read_settings(data=data, model=model)
     from driftline.api.served import Served  # noqa: PLC0415 - see read_settings
-    from driftline.contract.package import read_package, seed_package  # noqa: PLC0415
     from driftline.monitor.pairs import answered, side_of  # noqa: PLC0415 (loads numpy and DuckDB)
     from driftline.scoring import load_model  # noqa: PLC0415
 
-    package = read_package(settings.model or seed_package())
+    package = package_of(settings)
     schema = package.schema
     unlogged = [feature.name for feature in schema.inputs if feature.log != "keep"]
     if unlogged:

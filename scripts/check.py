@@ -49,8 +49,8 @@ STEPS = (
     Step("imports", ("lint-imports", "--no-logo")),
     Step("secrets", ("python", "scripts/leaks.py")),
     Step("audit", ("python", "scripts/audit.py")),
-    # They wait more than they work: four at a time.
-    Step("tests", ("pytest", "-n", "4", "-m", "not long")),
+    # They wait more than they work: four at a time. Those of a group share what takes seconds to import.
+    Step("tests", ("pytest", "-n", "4", "--dist", "loadgroup", "-m", "not long")),
     Step("other Pythons", ("python", "scripts/pythons.py")),
 )
 

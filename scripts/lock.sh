@@ -9,7 +9,7 @@ lock() {
 }
 
 # The first decides the versions, the others take theirs from it.
-lock pyproject.toml --extra report --extra load --group dev --group deploy -o requirements/dev.txt "$@"
+lock pyproject.toml --extra report --extra load --group dev --group deploy --group models -o requirements/dev.txt "$@"
 lock pyproject.toml --group dev -c requirements/dev.txt -o requirements/core.txt
 lock pyproject.toml --extra report -c requirements/dev.txt -o requirements/report.txt
 lock pyproject.toml --extra load -c requirements/dev.txt -o requirements/load.txt

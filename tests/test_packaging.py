@@ -63,7 +63,20 @@ def test_it_declares_its_pythons_and_extras(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         metadata = BytesParser().parsebytes(archive.read(f"driftline-{__version__}.dist-info/METADATA"))
     assert metadata["Requires-Python"] == ">=3.11"
+<<<<<<< HEAD
     assert set(metadata.get_all("Provides-Extra", [])) == {"arrow", "report", "load"}
+=======
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "report",
+        "load",
+        "models",
+        "sklearn",
+        "onnx",
+        "xgboost",
+        "lightgbm",
+        "mlflow",
+    }
+>>>>>>> 46997bb (scoring: runtimes for the libraries that people train with)
     required = [str(line) for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in str(line)]
     assert [line for line in required if line.startswith(("evidently", "pandas", "locust", "pytest"))] == []
 
@@ -72,7 +85,9 @@ def test_what_is_declared_is_complete(installed: Path) -> None:
     succeed(BIN / "uv", "pip", "check", "--python", installed / "python")
 
 
-@pytest.mark.parametrize("module", ["evidently", "pandas", "locust", "pytest", "hypothesis", "playwright"])
+@pytest.mark.parametrize(
+    "module", ["evidently", "pandas", "sklearn", "onnxruntime", "locust", "pytest", "hypothesis", "playwright"]
+)
 def test_neither_extras_nor_our_tools_are_there(installed: Path, module: str) -> None:
     code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is not None)"
     succeed(installed / "python", "-c", code)

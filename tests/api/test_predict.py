@@ -15,6 +15,7 @@ from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
 from driftline.scoring import Model, load_package, seed_package
+from driftline.scoring.linear import WeightedSum
 from driftline.scoring.logistic import LogisticModel
 from tests.api.models import seed, seed_roster
 
@@ -116,14 +117,14 @@ def test_each_request_gets_its_own_uuid7(outbox: Outbox) -> None:
 
 
 def test_the_class_is_1_from_the_threshold_on(outbox: Outbox) -> None:
-    half = LogisticModel(0.0, [0.0, 0.0])
+    half = LogisticModel(WeightedSum(0.0, [0.0, 0.0]))
     assert json.loads(ask(predictor(outbox, model=half)).body)["predicted_class"] == 1
-    below = LogisticModel(-1e-15, [0.0, 0.0])
+    below = LogisticModel(WeightedSum(-1e-15, [0.0, 0.0]))
     assert json.loads(ask(predictor(outbox, model=below)).body)["predicted_class"] == 0
 
 
 def test_a_model_that_has_no_score_refuses(outbox: Outbox) -> None:
-    model = LogisticModel(0.0, [1e308, -1e308])
+    model = LogisticModel(WeightedSum(0.0, [1e308, -1e308]))
     assert math.isnan(model.score_row([1e308, 1e308]))
     answer = ask(predictor(outbox, model=model), f'{{"{A}": 1e308, "{B}": 1e308}}'.encode())
     assert (answer.status, json.loads(answer.body)["code"]) == (422, "score_not_finite")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.scoring import load_package, seed_package
+from driftline.scoring.linear import WeightedSum
 from driftline.scoring.logistic import LogisticModel, sigmoid
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -21,12 +22,12 @@ def test_the_seeds_example_has_the_probability_it_always_had() -> None:
 def test_a_row_scores_the_same_alone_and_among_others(
     matrix: list[tuple[float, float]], bias: float, weights: tuple[float, float]
 ) -> None:
-    model = LogisticModel(bias, weights)
+    model = LogisticModel(WeightedSum(bias, weights))
     assert [repr(score) for score in model.score(matrix)] == [repr(model.score_row(row)) for row in matrix]
 
 
 def test_no_rows_have_no_scores() -> None:
-    assert LogisticModel(0.0, [1.0]).score([]) == []
+    assert LogisticModel(WeightedSum(0.0, [1.0])).score([]) == []
 
 
 @given(st.floats(allow_nan=False))
@@ -47,10 +48,10 @@ def test_the_sigmoid_has_its_limits(z: float, probability: float) -> None:
 
 
 def test_terms_that_overflow_in_both_directions_have_no_score() -> None:
-    model = LogisticModel(0.0, [sys.float_info.max, -sys.float_info.max])
+    model = LogisticModel(WeightedSum(0.0, [sys.float_info.max, -sys.float_info.max]))
     assert math.isnan(model.score_row([2.0, 2.0]))
 
 
 def test_a_row_of_the_wrong_length_is_an_error_and_not_another_score() -> None:
     with pytest.raises(ValueError, match=r"shorter|longer"):
-        LogisticModel(0.0, [1.0, 2.0]).score_row([1.0])
+        LogisticModel(WeightedSum(0.0, [1.0, 2.0])).score_row([1.0])

@@ -1,77 +1,85 @@
-"""Logistic regression, in plain Python: for a handful of features no array library is faster on one row."""
+"""Logistic regression, in plain Python, of two classes or of more."""
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import msgspec
-
-from driftline.contract.nearest import did_you_mean
-from driftline.contract.schema import ModelSchema, Row, converted, refuse_unknown_keys
+from driftline.contract.schema import ModelSchema, Row
 from driftline.errors import ModelError
+from driftline.scoring.linear import WeightedSum, declared_terms, weighted_sum
 from driftline.scoring.package import Loading
 
 
-class _Artifact(msgspec.Struct, frozen=True):
-    runtime: str
-    bias: float
-    weights: dict[str, float]
-
-
-def load(loading: Loading) -> "LogisticModel":
+def load(loading: Loading) -> "LogisticModel | SoftmaxModel":
     """Returns the model of a package whose runtime is ``logistic``.
 
     Raises:
-        ModelError: Its artifact is none.
+        ModelError: Its artifact is none, or its output has no classes.
     """
-    return LogisticModel.from_artifact(loading.package.schema, loading.package.artifact)
+    schema, declared = loading.package.schema, declared_terms(loading.package)
+    match schema.output:
+        case "binary":
+            return LogisticModel(weighted_sum(declared, schema, where="artifact."))
+        case "multiclass":
+            return SoftmaxModel(_sums(schema, declared))
+    raise ModelError("a logistic model gives probabilities, and this output is a regression: use linear")
+
+
+def _sums(schema: ModelSchema, declared: Mapping[str, Any]) -> list[WeightedSum]:
+    classes = declared.get("classes")
+    names = [str(label) for label in schema.classes]
+    if set(declared) != {"classes"} or not isinstance(classes, dict) or sorted(classes) != sorted(names):
+        raise ModelError(f"the artifact needs a table classes with bias and weights for each of: {', '.join(names)}")
+    sums = []
+    for name in names:
+        if not isinstance(classes[name], dict):
+            raise ModelError(f"the class {name} must be a table with bias and weights")
+        sums.append(weighted_sum(classes[name], schema, where=f"artifact.classes.{name}."))
+    return sums
 
 
 class LogisticModel:
     """The probability that the logistic function gives for a weighted sum.
 
     Args:
-        bias: What is added to the sum.
-        weights: One for each feature, in the schema's order.
+        weighted: The sum.
     """
 
-    def __init__(self, bias: float, weights: Sequence[float]) -> None:
-        self._bias = bias
-        self._weights = tuple(weights)
-
-    @classmethod
-    def from_artifact(cls, schema: ModelSchema, artifact: Mapping[str, object]) -> "LogisticModel":
-        """Returns the model that a package's ``[artifact]`` table describes.
-
-        Raises:
-            ModelError: A weight is missing, belongs to no feature or is not finite, or a key is unknown.
-        """
-        refuse_unknown_keys(artifact, _Artifact.__struct_fields__, where="artifact.")
-        declared: _Artifact = converted(artifact, _Artifact)
-        names = tuple(feature.name for feature in schema.inputs)
-        for feature in schema.inputs:
-            if feature.type == "category" or feature.nullable:
-                raise ModelError(f"a logistic model takes numbers, and {feature.name} may be something else")
-        for name in declared.weights:
-            if name not in names:
-                raise ModelError(f"the weight {name} belongs to no feature{did_you_mean(name, names)}")
-        for name in names:
-            if name not in declared.weights:
-                raise ModelError(f"the feature {name} has no weight")
-        if not all(map(math.isfinite, (declared.bias, *declared.weights.values()))):
-            raise ModelError("the bias and all weights must be finite")
-        return cls(declared.bias, [declared.weights[name] for name in names])
+    def __init__(self, weighted: WeightedSum) -> None:
+        self._weighted = weighted
 
     def score(self, rows: Sequence[Row]) -> list[float]:
-        """Returns the probability of class 1 for each row."""
+        """Returns the probability of the second class for each row."""
         return [self.score_row(row) for row in rows]
 
     def score_row(self, row: Row) -> float:
-        """Returns the probability of class 1; NaN if the terms overflow in both directions."""
-        z = self._bias
-        # Not sum(): from Python 3.12 on it rounds differently.
-        for weight, value in zip(self._weights, row, strict=True):
-            z += weight * value  # type: ignore[operator]  # numbers all, as the schema has it
-        return sigmoid(z)
+        """Returns the probability of the second class; NaN if the terms overflow in both directions."""
+        return sigmoid(self._weighted(row))
+
+
+class SoftmaxModel:
+    """The probabilities that the softmax function gives for a weighted sum for each class.
+
+    Args:
+        sums: One for each class, in the order of the labels.
+    """
+
+    def __init__(self, sums: Sequence[WeightedSum]) -> None:
+        self._sums = tuple(sums)
+
+    def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        """Returns the probabilities of the classes for each row."""
+        return [self.score_row(row) for row in rows]
+
+    def score_row(self, row: Row) -> tuple[float, ...]:
+        """Returns the probabilities of the classes; NaN where terms overflow."""
+        sums = [weighted(row) for weighted in self._sums]
+        if not all(map(math.isfinite, sums)):
+            return (math.nan,) * len(sums)
+        most = max(sums)
+        powers = [math.exp(each - most) for each in sums]
+        total = math.fsum(powers)
+        return tuple(power / total for power in powers)
 
 
 def sigmoid(z: float) -> float:

@@ -90,6 +90,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2_for_every_command(ask: Run,
         ("keys", "add"),
         ("keys", "revoke"),
         ("query",),
+        ("score",),
         ("reference", "diff"),
     }
     arguments = ("x",) if command.path in named else ()

@@ -23,6 +23,7 @@ from driftline.cli import (
     reference,
     replay,
     report,
+    score,
     serve,
     serving,
     up,
@@ -71,6 +72,7 @@ _add(app, "worker", worker.worker, worker.EPILOG)
 _add(app, "monitor", monitor.monitor, monitor.EPILOG)
 _add(app, "backtest", backtest.backtest, backtest.EPILOG)
 _add(app, "report", report.report, report.EPILOG)
+_add(app, "score", score.score, score.EPILOG)
 _add(app, "ledger", ledger.ledger, ledger.EPILOG)
 _add(app, "compare", compare.compare, compare.EPILOG)
 _add(app, "replay", replay.replay, replay.EPILOG)

@@ -1,0 +1,1 @@
+"""What is done with models while nothing is served: packages are drafted and made, files are scored."""

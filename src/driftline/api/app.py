@@ -27,6 +27,8 @@ from driftline.api.roster import Roster
 from driftline.api.routes import Form, KeptRoute, Routes
 from driftline.api.served import Served
 from driftline.api.service import Service
+from driftline.api.v2.answers import error_of_problem
+from driftline.api.v2.routes import V2, v2_routes
 from driftline.contract.openapi import document
 from driftline.contract.package import read_package, seed_package
 from driftline.contract.problems import Answer, problem
@@ -37,7 +39,7 @@ __all__ = ["FORMS", "ApiConfig", "create_app"]
 
 PREDICT: Final = "/predict"
 FEEDBACK: Final = "/feedback"
-FORMS: Final[Mapping[str, Form]] = {}
+FORMS: Final[Mapping[str, Form]] = {V2: error_of_problem}
 """How problems are told at a path and below it, where not as problem documents: in the words of its protocol."""
 
 _METHOD_NOT_ALLOWED = 405
@@ -104,11 +106,13 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
     async def docs(_: Request) -> Response:
         return docs_page(config.app_name)
 
+    limits = Limits(config.max_batch_rows, config.max_batch_bytes)
     routes: list[BaseRoute] = [
         KeptRoute(PREDICT, predict, timed=True),
         KeptRoute(FEEDBACK, feedback),
-        *batch_routes(service, Limits(config.max_batch_rows, config.max_batch_bytes)),
+        *batch_routes(service, limits),
         *models_routes(service, config.max_body_bytes),
+        *v2_routes(service, limits),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),
         Route(OPENAPI, openapi),

@@ -25,6 +25,8 @@ from driftline.contract.messages import (
     response_class,
 )
 from driftline.contract.openapi_batch import BATCH_PATH, batch_operation
+from driftline.contract.openapi_v2 import TAG as V2_TAG
+from driftline.contract.openapi_v2 import v2_paths, v2_schemas
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import PROBLEM_TYPE, PROBLEMS, Answer, problem
 from driftline.contract.schema import ModelSchema
@@ -83,6 +85,7 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
         "servers": [{"url": "/"}],
         "tags": [
             {"name": "predictions", "description": f"The model {schema.name}, version {schema.version}."},
+            {"name": V2_TAG, "description": "Version 2, over REST, for clients that speak it; see docs/protocols.md."},
             {"name": "operations", "description": "For load balancers and Prometheus."},
         ],
         "paths": {
@@ -93,8 +96,12 @@ def document(schema: ModelSchema, *, keys_needed: bool = False) -> Json:
             "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},
             "/health/ready": {"get": _health("ready", "Whether requests should be sent here", ready=True)},
             "/metrics": {"get": _metrics(schema)},
+            **v2_paths(schema),
         },
-        "components": {"schemas": {**definitions["$defs"], **_schemas()}, "securitySchemes": _SECURITY_SCHEMES},
+        "components": {
+            "schemas": {**definitions["$defs"], **_schemas(), **v2_schemas(schema)},
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
         "security": [*({name: []} for name in _SECURITY_SCHEMES), *([] if keys_needed else [{}])],
     }
 

@@ -81,7 +81,7 @@ def _check_rows(columns: dict[str, list[Any]]) -> None:
             f"The input {longest} has {len(columns[longest])} rows, and {shortest} has {len(columns[shortest])}.",
         )
     if not all(columns.values()):
-        raise InputError("wrong_value", "The inputs have no rows.")
+        raise InputError("empty_batch", "The inputs have no rows.")
 
 
 def _unknown(schema: ModelSchema, name: str) -> InputError:

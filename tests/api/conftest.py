@@ -29,7 +29,7 @@ def start_api(tmp_path: Path) -> Iterator[StartApi]:
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     """One server for all tests that only talk to it. Whatever they say to it, it must not fail."""
-    server = ApiProcess(tmp_path_factory.mktemp("api"), max_body_bytes=100_000)
+    server = ApiProcess(tmp_path_factory.mktemp("api"), max_body_bytes=100_000, max_batch_bytes=1_000_000)
     server.wait_until_up()
     yield server
     assert server.stop() == 0

@@ -27,6 +27,8 @@ from driftline.api.rates import Rates
 from driftline.api.reload import Follower, loader
 from driftline.api.routes import Form, KeptRoute, Routes
 from driftline.api.service import Service
+from driftline.api.v2.answers import error_of_problem
+from driftline.api.v2.routes import V2, v2_routes
 from driftline.contract.feedback import Outcomes
 from driftline.contract.openapi import document
 from driftline.contract.package import seed_package
@@ -38,7 +40,7 @@ __all__ = ["FORMS", "ApiConfig", "create_app"]
 
 PREDICT: Final = "/predict"
 FEEDBACK: Final = "/feedback"
-FORMS: Final[Mapping[str, Form]] = {**MLFLOW_FORMS}
+FORMS: Final[Mapping[str, Form]] = {**MLFLOW_FORMS, V2: error_of_problem}
 """How problems are told at a path and below it, where not as problem documents: in the words of its protocol."""
 
 _METHOD_NOT_ALLOWED = 405
@@ -103,12 +105,14 @@ def _routes(service: Service, config: ApiConfig) -> list[BaseRoute]:
     async def docs(_: Request) -> Response:
         return docs_page(config.app_name)
 
+    limits = Limits(config.max_batch_rows, config.max_batch_bytes)
     routes: list[BaseRoute] = [
         KeptRoute(PREDICT, predict, timed=True),
         KeptRoute(FEEDBACK, feedback),
-        *batch_routes(service, Limits(config.max_batch_rows, config.max_batch_bytes)),
+        *batch_routes(service, limits),
         *models_routes(service, config.max_body_bytes),
         *mlflow_routes(service, max_body_bytes=config.max_body_bytes, max_rows=MAX_ROWS),
+        *v2_routes(service, limits),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),
         Route(OPENAPI, openapi),

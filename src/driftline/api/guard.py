@@ -19,7 +19,7 @@ from driftline.errors import KeysError
 
 log = structlog.get_logger()
 
-OPEN: Final = frozenset({"/health", "/health/live", "/health/ready", "/ping"})
+OPEN: Final = frozenset({"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/ping"})
 """What a probe asks has to be answered to whoever asks: it has no key."""
 
 READ_AGAIN_S: Final = 1.0

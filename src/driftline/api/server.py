@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from driftline.api.admission import Admission, Gate
 from driftline.api.app import FORMS, create_app
 from driftline.api.config import ApiConfig
+from driftline.api.guard import OPEN
 from driftline.api.handover import Handover
 from driftline.api.keys import read_keys
 from driftline.api.launcher import Launcher
@@ -46,7 +47,7 @@ KILL_AFTER_S: Final = 8
 CONNECTIONS_MAX: Final = 16_000
 FILES_SPARE: Final = 200
 GC_THRESHOLDS: Final = (20_000, 20, 20)
-ALWAYS: Final = ("/health", "/health/live", "/health/ready", "/ping", "/metrics")
+ALWAYS: Final = (*OPEN, "/metrics")
 
 
 def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | None = None) -> int:

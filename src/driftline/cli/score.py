@@ -99,7 +99,6 @@ def _score(table: "Table", served: "Served", write: "Write") -> int:
 
 async def _log(settings: "Settings", table: "Table", served: "Served", write: "Write") -> int:
     from driftline.offline.logged import keeping  # noqa: PLC0415 - see read_settings
-
     from driftline.telemetry import configure_logging  # noqa: PLC0415
 
     configure_logging(settings.log_format)

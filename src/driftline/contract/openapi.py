@@ -27,6 +27,8 @@ from driftline.contract.messages import (
 )
 from driftline.contract.openapi_batch import BATCH_PATH, batch_operation
 from driftline.contract.openapi_mlflow import mlflow_paths, mlflow_schemas
+from driftline.contract.openapi_v2 import TAG as V2_TAG
+from driftline.contract.openapi_v2 import v2_paths, v2_schemas
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import PROBLEM_TYPE, PROBLEMS, Answer, problem
 from driftline.contract.schema import ModelSchema
@@ -88,6 +90,7 @@ def document(schema: ModelSchema, outcomes: Outcomes | None = None, *, keys_need
         "servers": [{"url": "/"}],
         "tags": [
             {"name": "predictions", "description": f"The model {schema.name}, version {schema.version}."},
+            {"name": V2_TAG, "description": "Version 2, over REST, for clients that speak it; see docs/protocols.md."},
             {"name": "MLflow", "description": "The scoring protocol of MLflow's own server, for its clients."},
             {"name": "operations", "description": "For load balancers and Prometheus."},
         ],
@@ -99,10 +102,11 @@ def document(schema: ModelSchema, outcomes: Outcomes | None = None, *, keys_need
             "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},
             "/health/ready": {"get": _health("ready", "Whether requests should be sent here", ready=True)},
             "/metrics": {"get": _metrics(schema)},
+            **v2_paths(schema),
             **mlflow_paths(schema),
         },
         "components": {
-            "schemas": {**definitions["$defs"], **_schemas(), **mlflow_schemas(schema)},
+            "schemas": {**definitions["$defs"], **_schemas(), **v2_schemas(schema), **mlflow_schemas(schema)},
             "securitySchemes": _SECURITY_SCHEMES,
         },
         "security": [*({name: []} for name in _SECURITY_SCHEMES), *([] if keys_needed else [{}])],

@@ -181,7 +181,11 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(f"/{_token(str(part))}" for part in path)
 
 
+def shown(name: str) -> str:
+    """Returns a client's name for something as any JSON encoder takes it: cut if long, lone surrogates replaced."""
+    cut = name if len(name) <= _MAX_TOKEN_CHARS else f"{name[:_MAX_TOKEN_CHARS]}\N{HORIZONTAL ELLIPSIS}"
+    return cut.encode("utf-8", "replace").decode()
+
+
 def _token(part: str) -> str:
-    shown = part if len(part) <= _MAX_TOKEN_CHARS else f"{part[:_MAX_TOKEN_CHARS]}\N{HORIZONTAL ELLIPSIS}"
-    encodable = shown.encode("utf-8", "replace").decode()
-    return encodable.replace("~", "~0").replace("/", "~1")
+    return shown(part).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,97 @@
+"""What an inference request is answered; it knows no server and no framework."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from driftline.api.batch import Limits
+from driftline.api.keeper import Headers, Keeper, Kept, Origin
+from driftline.api.predict import NOT_LOGGED, failed, not_kept, refuse
+from driftline.api.served import Scored, Served
+from driftline.api.v2.answers import JSON_HEADERS
+from driftline.api.v2.compression import compressed, decompressed
+from driftline.contract.headers import parse_request_id
+from driftline.contract.problems import Answer
+from driftline.contract.request import Features
+from driftline.contract.table import features_of_columns
+from driftline.contract.v2.columns import columns_of
+from driftline.contract.v2.request import HEADER_LENGTH, InferRequest, read_request
+from driftline.contract.v2.response import Told, told_outputs, write_response
+from driftline.errors import InputError, OutboxError, ScoringError
+
+_BINARY_HEADERS: Final = (("content-type", "application/octet-stream"),)
+_SMALL_BYTES: Final = 1 << 14
+_FEW_ROWS: Final = 200
+
+
+class _Asked(NamedTuple):
+    request: InferRequest
+    told: tuple[Told, ...]
+    rows: list[Features]
+
+
+async def infer(served: Served, keeper: Keeper, limits: Limits, headers: Headers, body: bytes) -> Answer:
+    """Returns the answer to a request; one that is refused gets a problem document.
+
+    By then, if it is 200 and does not say otherwise in a header, the event of each row is in the outbox.
+
+    Args:
+        served: Who answers.
+        keeper: Keeps the events.
+        limits: How many rows there may be, and how many bytes once the body is decompressed.
+        headers: The request's. Its content type says nothing: clients send none, or a wrong one.
+        body: As it came.
+    """
+    try:
+        # In a thread it takes no less time, but others get their turn.
+        small = len(body) <= _SMALL_BYTES and headers.get("content-encoding") is None
+        asked = (
+            _read(served, limits, headers, body)
+            if small
+            else await asyncio.to_thread(_read, served, limits, headers, body)
+        )
+        scored = await _scored(served, asked.rows)
+    except InputError as error:
+        return refuse(error)
+    except ScoringError as error:
+        return failed(error, served)
+    try:
+        kept = await keeper.keep_all(served, scored, _origin(headers, asked.request))
+    except OutboxError as error:
+        return not_kept(error)
+    if len(scored) <= _FEW_ROWS:
+        return _told(served, asked, headers, scored, kept)
+    return await asyncio.to_thread(_told, served, asked, headers, scored, kept)
+
+
+def _read(served: Served, limits: Limits, headers: Headers, body: bytes) -> _Asked:
+    plain = decompressed(body, headers.get("content-encoding"), limits.body_bytes)
+    request = read_request(plain, headers.get(HEADER_LENGTH))
+    told = told_outputs(served.schema, request)
+    columns = columns_of(served.schema, request.inputs)
+    if any(len(column) > limits.rows for column in columns.values()):
+        raise InputError("too_many_rows", f"There are more than {limits.rows} rows.")
+    return _Asked(request, told, features_of_columns(served.schema, served.decoder, columns))
+
+
+async def _scored(served: Served, rows: list[Features]) -> list[Scored]:
+    if len(rows) > 1:
+        return await served.score_many(rows)
+    return [served.score(rows[0]) if served.together is None else await served.score_soon(rows[0])]
+
+
+def _told(served: Served, asked: _Asked, headers: Headers, scored: Sequence[Scored], kept: Kept) -> Answer:
+    rows = [each.values for each in scored]
+    written, head_bytes = write_response(served.schema, asked.request, asked.told, rows, kept.request_ids)
+    sent, coding = compressed(written, headers.get("accept-encoding"))
+    told_headers = JSON_HEADERS if head_bytes is None else (*_BINARY_HEADERS, (HEADER_LENGTH, str(head_bytes)))
+    if coding is not None:
+        told_headers = (*told_headers, ("content-encoding", coding))
+    return Answer(200, told_headers if kept.logged else (*told_headers, NOT_LOGGED), sent)
+
+
+def _origin(headers: Headers, request: InferRequest) -> Origin:
+    origin = Origin.of(headers)
+    if origin.client_request_id is not None:
+        return origin
+    return origin._replace(client_request_id=parse_request_id(request.id))

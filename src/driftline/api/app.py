@@ -20,7 +20,7 @@ from driftline.api.guard import Guard, KeyRing
 from driftline.api.hash_key import hash_key
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
-from driftline.api.mlflow import MAX_ROWS, MLFLOW_FORMS, mlflow_routes
+from driftline.api.mlflow import MLFLOW_FORMS, mlflow_routes
 from driftline.api.models import models_routes
 from driftline.api.observe import Observed, respond
 from driftline.api.rates import Rates
@@ -105,12 +105,13 @@ def _routes(service: Service, config: ApiConfig, openapi_json: bytes) -> list[Ba
     async def docs(_: Request) -> Response:
         return docs_page(config.app_name)
 
+    limits = Limits(config.max_batch_rows, config.max_batch_bytes)
     routes: list[BaseRoute] = [
         KeptRoute(PREDICT, predict, timed=True),
         KeptRoute(FEEDBACK, feedback),
-        *batch_routes(service, Limits(config.max_batch_rows, config.max_batch_bytes)),
+        *batch_routes(service, limits),
         *models_routes(service, config.max_body_bytes),
-        *mlflow_routes(service, max_body_bytes=config.max_body_bytes, max_rows=MAX_ROWS),
+        *mlflow_routes(service, limits),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),
         Route(OPENAPI, openapi),

@@ -63,7 +63,7 @@ def test_it_declares_its_pythons_and_extras(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         metadata = BytesParser().parsebytes(archive.read(f"driftline-{__version__}.dist-info/METADATA"))
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"arrow", "report", "load"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"arrow", "client", "report", "load"}
     required = [str(line) for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in str(line)]
     assert [line for line in required if line.startswith(("evidently", "pandas", "locust", "pytest"))] == []
 

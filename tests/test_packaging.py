@@ -65,6 +65,7 @@ def test_it_declares_its_pythons_and_extras(wheel: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert set(metadata.get_all("Provides-Extra", [])) == {
         "arrow",
+        "client",
         "report",
         "load",
         "models",

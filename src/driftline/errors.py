@@ -29,10 +29,18 @@ meaning. The message is for a person and may change.
      +-- MonitorError               monitor_failed
      |    +-- SinkError             alert_undelivered
      +-- ReportError                report_failed
-          +-- NotEnoughRowsError    not_enough_rows
-          +-- ReferenceFileError    reference_invalid
+     |    +-- NotEnoughRowsError    not_enough_rows
+     |    +-- ReferenceFileError    reference_invalid
+     +-- ClientError                client_failed
+          +-- UnreachableError      unreachable
+          +-- AnswerLostError       answer_lost
+          +-- AnswerError           answer_invalid
+          +-- RefusedError          refused; ``reason`` is one of the codes in contract/problems.py
+               +-- BusyError        busy
+               +-- KeyRefusedError  key_refused
 """
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -231,3 +239,73 @@ class ReferenceFileError(ReportError):
     """The reference file cannot be read or lacks columns."""
 
     code = "reference_invalid"
+
+
+class ClientError(DriftlineError):
+    """A server could not be asked, or did not give what was asked for."""
+
+    code = "client_failed"
+
+
+class UnreachableError(ClientError):
+    """There was no connection, so nothing was sent and nothing came of it."""
+
+    code = "unreachable"
+
+
+class AnswerLostError(ClientError):
+    """The request was sent, and no answer came: what was asked for may have been done, and be in the log."""
+
+    code = "answer_lost"
+
+
+class AnswerError(ClientError):
+    """The answer is not Driftline's: somebody else has the address, or stands in between.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    code = "answer_invalid"
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RefusedError(ClientError):
+    """The server refused a request, and kept nothing of it.
+
+    Attributes:
+        reason: The code in the answer, which never changes its meaning.
+        status: The HTTP status.
+        errors: What is wrong with the fields, each with ``path`` (a JSON pointer), ``code`` and ``detail``.
+    """
+
+    code = "refused"
+
+    def __init__(self, message: str, reason: str, status: int, errors: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+        self.errors = tuple(errors)
+
+
+class BusyError(RefusedError):
+    """The server is to be asked later: too much is asked of it, or it cannot keep events.
+
+    Attributes:
+        retry_after_s: When it wants to be asked again; None if it does not say.
+    """
+
+    code = "busy"
+
+    def __init__(self, message: str, reason: str, status: int, retry_after_s: float | None = None) -> None:
+        super().__init__(message, reason, status)
+        self.retry_after_s = retry_after_s
+
+
+class KeyRefusedError(RefusedError):
+    """The server asks for an API key, or does not know the one that it was given."""
+
+    code = "key_refused"

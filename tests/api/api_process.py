@@ -25,13 +25,19 @@ JSON_TYPE = {"content-type": "application/json"}
 
 
 class ApiProcess:
-    """One running server, on a free port of 127.0.0.1."""
+    """One running server, on a free port of 127.0.0.1 unless one is named."""
 
     def __init__(
-        self, directory: Path, *, processes: int = 1, tls: tuple[Path, Path] | None = None, **config: Any
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        processes: int = 1,
+        tls: tuple[Path, Path] | None = None,
+        **config: Any,
     ) -> None:
         self.directory = directory
-        self.port = find_free_port()
+        self.port = port or find_free_port()
         self.log_file = directory / "server.log"
         self._processes = processes
         spec = {"directory": str(directory), "port": self.port, "processes": processes, "config": config, "tls": tls}

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from driftline.api.batch import Limits
 from driftline.api.keeper import Keeper
 from driftline.api.keys import add_key
 from driftline.api.mlflow import invoke
@@ -111,13 +112,12 @@ def test_params_output_asks_for_probabilities_in_the_order_of_the_classes(api: A
         (b"[[1.5,-0.7]]", (400, "BAD_REQUEST", "not_an_object")),
         ({}, (400, "BAD_REQUEST", "missing_field")),
         ({"inputs": ROWS, "instances": ROWS}, (400, "BAD_REQUEST", "missing_field")),
-        ({"inputs": []}, (400, "BAD_REQUEST", "wrong_value")),
+        ({"inputs": []}, (400, "BAD_REQUEST", "empty_batch")),
         ({"inputs": [[1, 2, 3]]}, (400, "BAD_REQUEST", "wrong_value")),
         ({"inputs": {"feature_1": [1]}}, (400, "INVALID_PARAMETER_VALUE", "missing_field")),
         ({"inputs": [["x", 1]]}, (400, "INVALID_PARAMETER_VALUE", "wrong_type")),
         ({"inputs": [[float("nan"), 1]]}, (400, "INVALID_PARAMETER_VALUE", "not_finite")),
         ({"inputs": [[0, 0]] * 10_001}, (413, "BAD_REQUEST", "too_many_rows")),
-        ({"inputs": [[0.123456789] * 2] * 9_000}, (413, "BAD_REQUEST", "body_too_large")),
     ],
 )
 def test_what_is_refused_says_so_in_mlflows_words_and_keeps_nothing(
@@ -191,6 +191,12 @@ def test_what_cannot_be_kept_is_not_told_and_may_be_asked_again(start_api: Start
     assert answer.headers["driftline-logged"] == "no"
 
 
+def test_a_body_that_is_too_large_is_refused_in_mlflows_words(start_api: StartApi) -> None:
+    api = start_api(max_batch_bytes=100)
+    assert error(invocations(api, {"inputs": ROWS * 10})) == (413, "BAD_REQUEST", "body_too_large")
+    assert invocations(api, {"inputs": ROWS}).json()["predictions"] == CLASSES
+
+
 @pytest.mark.parametrize("code", PROBLEMS)
 def test_every_problem_has_a_code_of_mlflows(code: str) -> None:
     told = as_mlflow(problem(code, "Because."))
@@ -232,7 +238,7 @@ def ask(tmp_path: Path, declared: str, score: Score, output: str) -> Any:
 
     async def call() -> Answer:
         keeper = Keeper(Outbox(root), durable=False)
-        return await invoke(Served(package, Constant(score)), keeper, {}, body, max_body_bytes=1000, max_rows=2)
+        return await invoke(Served(package, Constant(score)), keeper, Limits(2, 1000), {}, body)
 
     answer = asyncio.run(call())
     return msgspec.json.decode(answer.body).get("predictions", answer.status)

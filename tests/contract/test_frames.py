@@ -116,7 +116,7 @@ def test_of_one_feature_a_list_is_a_column_and_an_object_of_numbers_is_a_row() -
         ({"dataframe_split": {"columns": [["a"], 1, 2, 3, 4], "data": ROWS}}, "wrong_type"),
         ({"dataframe_records": RECORDS[0]}, "wrong_type"),
         ({"dataframe_records": ROWS}, "wrong_type"),
-        ({"inputs": []}, "wrong_value"),
+        ({"inputs": []}, "empty_batch"),
         ({"inputs": 5}, "wrong_type"),
         ({"inputs": [1, 2]}, "wrong_type"),
         ({"inputs": [[1, 2]]}, "wrong_value"),
@@ -178,7 +178,7 @@ def test_quotes_commas_and_line_ends_in_a_text_are_the_texts() -> None:
     [
         (b"", "empty_body"),
         (b"\n\n", "empty_body"),
-        (b"age,member,country\n", "wrong_value"),
+        (b"age,member,country\n", "empty_batch"),
         (b"age,member,country\n1,true\n", "wrong_value"),
         (b'age,member,country\n1,true,"at', "wrong_value"),
         (b"age,member,country\n\xff,true,at\n", "invalid_utf8"),

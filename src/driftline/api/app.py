@@ -20,7 +20,7 @@ from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
 from driftline.api.guard import Guard, KeyRing
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
-from driftline.api.mlflow import MAX_ROWS, MLFLOW_FORMS, mlflow_routes
+from driftline.api.mlflow import MLFLOW_FORMS, mlflow_routes
 from driftline.api.models import models_routes
 from driftline.api.observe import Observed, respond
 from driftline.api.rates import Rates
@@ -111,7 +111,7 @@ def _routes(service: Service, config: ApiConfig) -> list[BaseRoute]:
         KeptRoute(FEEDBACK, feedback),
         *batch_routes(service, limits),
         *models_routes(service, config.max_body_bytes),
-        *mlflow_routes(service, max_body_bytes=config.max_body_bytes, max_rows=MAX_ROWS),
+        *mlflow_routes(service, limits),
         *v2_routes(service, limits),
         Route("/", lambda _: RedirectResponse(DOCS)),
         Route(DOCS, docs),

@@ -1,5 +1,6 @@
 """MLflow's scoring protocol: ``/invocations``, ``/ping`` and ``/version``, as its own server answers them."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from driftline import __version__
 from driftline.api.answering import answered
+from driftline.api.batch import Limits
 from driftline.api.health import readiness
 from driftline.api.keeper import Headers, Keeper, Kept, Origin
 from driftline.api.models import MODELS
@@ -32,7 +34,9 @@ VERSION: Final = "/version"
 PATHS: Final = (INVOCATIONS, f"{MODELS}/{{name}}{INVOCATIONS}", f"{MODELS}/{{name}}/versions/{{version}}{INVOCATIONS}")
 MLFLOW_FORMS: Final[Mapping[str, Form]] = dict.fromkeys((*PATHS, PING, VERSION), as_mlflow)
 """Where problems are told in MLflow's words."""
-MAX_ROWS: Final = 10_000
+
+SMALL_BYTES: Final = 1 << 16
+"""Longer bodies are read beside the loop."""
 
 _CSV: Final = "text/csv"
 _JSON: Final = "application/json"
@@ -40,13 +44,12 @@ _JSON: Final = "application/json"
 Tell = Callable[[Served, Sequence[Scored], Kept], list[Any]]
 
 
-def mlflow_routes(service: Service, *, max_body_bytes: int, max_rows: int) -> list[BaseRoute]:
+def mlflow_routes(service: Service, limits: Limits) -> list[BaseRoute]:
     """Returns the routes of the protocol.
 
     Args:
         service: Answers.
-        max_body_bytes: Longer bodies are refused.
-        max_rows: Tables of more rows are refused.
+        limits: How much a table may be.
     """
 
     async def invocations(request: Request) -> Response:
@@ -57,12 +60,10 @@ def mlflow_routes(service: Service, *, max_body_bytes: int, max_rows: int) -> li
                 served = service.roster.default() if name is None else service.roster.find(name, version)
             except ModelNotFoundError as error:
                 return as_mlflow(refuse(InputError(error.code, error.message)))
-            answer = await invoke(
-                served, service.keeper, headers, body, max_body_bytes=max_body_bytes, max_rows=max_rows
-            )
+            answer = await invoke(served, service.keeper, limits, headers, body)
             return answer if answer.status == 200 else as_mlflow(answer)  # noqa: PLR2004 (all that is no problem)
 
-        return await answered(decide if service.keeper else None, request, max_body_bytes, service, as_mlflow)
+        return await answered(decide if service.keeper else None, request, limits.body_bytes, service, as_mlflow)
 
     async def ping(_: Request) -> Response:
         answer = readiness(service.not_ready_reason(), serves_unlogged=service.serves_unlogged)
@@ -78,15 +79,16 @@ def mlflow_routes(service: Service, *, max_body_bytes: int, max_rows: int) -> li
     ]
 
 
-async def invoke(
-    served: Served, keeper: Keeper, headers: Headers, body: bytes, *, max_body_bytes: int, max_rows: int
-) -> Answer:
+async def invoke(served: Served, keeper: Keeper, limits: Limits, headers: Headers, body: bytes) -> Answer:
     """Returns the predictions for a table, or a problem; if it is the former, the event of each row is kept by then."""
     try:
-        check_framing(headers, body, max_body_bytes)
-        frame = read_frame(headers.get("content-type"), body, served.schema)
-        tell = _teller(frame.params, served.schema)
-        scored = served.score_all(_features(frame, served, max_rows))
+        check_framing(headers, body, limits.body_bytes)
+        content_type = headers.get("content-type")
+        if len(body) < SMALL_BYTES:
+            rows, tell = _read(served, limits, content_type, body)
+        else:  # others would have to wait
+            rows, tell = await asyncio.to_thread(_read, served, limits, content_type, body)
+        scored = await served.score_many(rows)
     except InputError as error:
         return refuse(error)
     except ScoringError as error:
@@ -99,10 +101,12 @@ async def invoke(
     return Answer(200, JSON_HEADERS if kept.logged else (*JSON_HEADERS, NOT_LOGGED), encode(told))
 
 
-def _features(frame: Frame, served: Served, max_rows: int) -> list[Features]:
-    if frame.rows > max_rows:
-        raise InputError("too_many_rows", f"The table has {frame.rows} rows; {max_rows} are taken at once.")
-    return features_of_columns(served.schema, served.decoder, frame.columns)
+def _read(served: Served, limits: Limits, content_type: str | None, body: bytes) -> tuple[list[Features], Tell]:
+    frame = read_frame(content_type, body, served.schema)
+    if frame.rows > limits.rows:
+        raise InputError("too_many_rows", f"The table has {frame.rows} rows; {limits.rows} are taken at once.")
+    tell = _teller(frame.params, served.schema)
+    return features_of_columns(served.schema, served.decoder, frame.columns), tell
 
 
 def read_frame(content_type: str | None, body: bytes, schema: ModelSchema) -> Frame:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from driftline.contract.cells import values_of
 from driftline.contract.nearest import did_you_mean
-from driftline.contract.parsing import Pairs, kind, parse_object
+from driftline.contract.parsing import PYTHONS, Pairs, kind, parse_object
 from driftline.contract.problems import FieldError, InvalidFieldsError
 from driftline.contract.schema import Feature, ModelSchema
 from driftline.errors import InputError
@@ -55,7 +55,7 @@ def frame_of_json(body: bytes, schema: ModelSchema) -> Frame:
     Raises:
         InputError: It is no JSON object, has not exactly one of :data:`FORMS`, or that is no table of the model's.
     """
-    members = _members("The body", parse_object(body, constant=float))
+    members = _members("The body", parse_object(body, PYTHONS))
     given = [form for form in FORMS if form in members]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
@@ -150,7 +150,7 @@ def _records(form: str, rows: Sequence[object]) -> _Table:
 def _columns(table: _Table, schema: ModelSchema) -> dict[str, Column]:
     length = len(table.columns[0]) if table.columns else 0
     if not length:
-        raise InputError("wrong_value", "There must be at least one row.")
+        raise InputError("empty_batch", "The table has no rows.")
     names = _names_by_position(len(table.columns), schema) if table.names is None else table.names
     known = set(schema.names)
     columns: dict[str, Column] = {}

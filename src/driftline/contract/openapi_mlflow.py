@@ -13,7 +13,7 @@ from driftline.contract.schema import MOST_CHARS, MOST_EXACT, Feature, ModelSche
 
 Json = dict[str, Any]
 
-INVOCATION_CODES: Final = (*PREDICT_CODES, "wrong_value", "too_many_rows")
+INVOCATION_CODES: Final = (*PREDICT_CODES, "wrong_value", "too_many_rows", "empty_batch")
 _TAGS = ["MLflow"]
 _TYPES: Final[Mapping[str, Json]] = {
     "float": {"type": "number"},

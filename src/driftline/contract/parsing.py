@@ -35,20 +35,22 @@ def _decoder(constant: Callable[[str], object]) -> json.JSONDecoder:
 
 
 _DECODER: Final = _decoder(lambda _: NOT_FINITE)
+PYTHONS: Final = _decoder(float)
+"""Takes the tokens ``NaN``, ``Infinity`` and ``-Infinity``, which Python writes, for the floats that they were."""
 _BLANKS: Final = re.compile(r"[ \t\r\n]*+")
 
 
-def parse_object(body: bytes, constant: Callable[[str], object] = lambda _: NOT_FINITE) -> Pairs:
+def parse_object(body: bytes, decoder: json.JSONDecoder = _DECODER) -> Pairs:
     """Returns the members of a body that is a JSON object; its numbers are floats, its objects :class:`Pairs`.
 
     Args:
         body: What was sent.
-        constant: What to take for the tokens ``NaN``, ``Infinity`` and ``-Infinity``, which JSON does not have.
+        decoder: This one makes :data:`NOT_FINITE` of the tokens that JSON does not have; :data:`PYTHONS` does not.
 
     Raises:
         InputError: The body is no JSON object; ``reason`` says how.
     """
-    parsed = _parse(body, constant)
+    parsed = _parse(body, decoder)
     if not isinstance(parsed, Pairs):
         raise InputError("not_an_object", f"The body must be a JSON object, not {kind(parsed)}.")
     return parsed
@@ -104,12 +106,12 @@ def kind(value: object) -> str:
     return "null" if value is None else "an array"
 
 
-def _parse(body: bytes, constant: Callable[[str], object]) -> object:
+def _parse(body: bytes, decoder: json.JSONDecoder) -> object:
     text = _text(body, "a JSON object")
     if _too_deep(body):
         raise InputError("too_deep", f"More than {MAX_DEPTH} levels of nesting.")
     try:
-        return _decoder(constant).decode(text)
+        return decoder.decode(text)
     except json.JSONDecodeError as error:
         raise _malformed(text, error.pos) from error
 

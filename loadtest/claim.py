@@ -169,6 +169,8 @@ class LinesOfRun:
             request_id = event.get("request_id")
             if event.get("kind") == "feedback":
                 self.told |= self._told & {request_id}
+            elif event.get("kind") == "shadow":
+                continue  # a challenger's score of the same request, under the same id
             elif request_id in self._answered or str(event.get("client_request_id")).startswith(self._mark):
                 self.times[request_id] += 1
 

@@ -33,7 +33,7 @@ def test_measured_and_estimated_stand_side_by_side(judged: tuple[str, World], op
     assert 50 < measured < 80
     assert abs(measured - estimated) < 5
     expect(page.locator("#calibration-said")).to_contain_text("As far as these rows can tell, yes")
-    expect(page.locator("#chart-accuracy canvas")).to_have_count(1)
+    expect(page.locator("#chart-measure canvas")).to_have_count(1)
     page.locator("#reliability-table summary").click()
     assert violations(page) == []
     page.set_viewport_size({"width": 390, "height": 900})

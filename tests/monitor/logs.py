@@ -4,18 +4,24 @@ import json
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
+from uuid import UUID
 
 import numpy as np
 
 from driftline.contract.checksum import with_checksum
-from driftline.contract.event import timestamp
+from driftline.contract.event import encode, timestamp
+from driftline.contract.logged import logged_features
+from driftline.contract.outputs import outputs_of
 from driftline.contract.package import seed_schema
+from driftline.contract.request import RequestDecoder
+from driftline.contract.schema import Feature, ModelSchema, Score
 from driftline.drift.bins import CategoryBins, NumberBins
 from driftline.drift.profile import Column, Profile
 from driftline.eventlog.reader import LogReader
+from driftline.monitor.lines import value_in
 from driftline.monitor.sources import profile_of_log
 from driftline.monitor.store import MonitorStore
 from tests.eventlog.lines import open_log
@@ -61,6 +67,77 @@ def events(
         event(START_US + round((first_s + at * every_s) * US), float(one) + shift, float(two), **other)
         for at, (one, two) in enumerate(drawn)
     ]
+
+
+_FEATURES: Final = (
+    Feature("amount", "float", range=(0.0, 1e6)),
+    Feature("visits", "int", nullable=True),
+    Feature("member", "bool"),
+    Feature("postcode", "category"),
+    Feature("plan", "category", categories=("free", "basic", "pro", "old")),
+    Feature("city", "category", log="hash"),
+    Feature("salary", "float", log="hash"),
+    Feature("remark", "category", log="drop"),
+    Feature("country", "category", role="context"),
+)
+"""Of every sort; postcodes begin with a 0, and nobody has the plan ``old``."""
+LABELS: Final = ("stay", "leave", "unsure")
+MANY: Final = ModelSchema(name="churn", version="2", output="multiclass", labels=LABELS, features=_FEATURES)
+NUMBER: Final = ModelSchema(name="price", version="1", output="regression", features=_FEATURES)
+NAMED: Final = ModelSchema(name="fraud", version="1", output="binary", labels=("good", "bad"), features=_FEATURES)
+WATCHED: Final = ("amount", "visits", "member", "postcode", "plan", "city", "country")
+"""What the log has of these features, but for the salary: a hash of a number says nothing."""
+
+
+def mixed(schema: ModelSchema, rows: int, *, seed: int = 0, first: int = 0, **fixed: Any) -> list[Event]:
+    """Predictions of a model with features of every sort, a second apart, as the API writes them.
+
+    Args:
+        schema: One of those above.
+        rows: How many.
+        seed: Of what is drawn.
+        first: The number of the first one, which says when it is made.
+        fixed: Values that all of them have.
+    """
+    draw = np.random.default_rng(seed)
+    decoder, logged, outputs = RequestDecoder(schema), logged_features(schema, b"key"), outputs_of(schema)
+    found = []
+    for at in range(first, first + rows):
+        values = {
+            "amount": float(draw.lognormal(3, 1)),
+            "visits": None if draw.random() < 0.1 else int(draw.poisson(4)),
+            "member": bool(draw.random() < 0.3),
+            "postcode": f"0{draw.integers(1, 9)}000",
+            "plan": str(draw.choice(["free", "basic", "pro"], p=[0.6, 0.3, 0.1])),
+            "city": f"city {draw.integers(5)}",
+            "salary": float(draw.normal(50, 10)),
+            "remark": "none of your business",
+            "country": str(draw.choice(["FR", "DE"])),
+            **fixed,
+        }
+        shares = draw.dirichlet([3.0, 2.0, 1.0])
+        score: dict[str, Score] = {
+            "multiclass": tuple(shares.tolist()),
+            "binary": float(shares[1]),
+            "regression": float(shares[0] * 100),
+        }
+        us = START_US + at * US
+        made = outputs.event(
+            str(UUID(int=us // 1000 << 80 | 0x7 << 76 | 0x2 << 62 | at)),
+            logged(decoder.make(*values.values())),
+            *outputs.of(score[schema.output]),
+            *(timestamp(us * 1000), 1, "prediction", PRODUCERS[0], 0, schema.name, schema.version, None, None, None),
+        )
+        found.append(json.loads(encode(made)))
+    return found
+
+
+def feedback(about: Event, outcome: Any, *, after_s: int = 60) -> Event:
+    """What became of a prediction, told so long after it was made."""
+    told = datetime.fromisoformat(about["timestamp"]) + timedelta(seconds=after_s)
+    at = timestamp(round(told.timestamp() * 1_000_000) * 1000)
+    plain = {"request_id": about["request_id"], "outcome": outcome, "at": at, "timestamp": at, "schema_version": 1}
+    return {**plain, "kind": "feedback", "producer": PRODUCERS[0]}
 
 
 class PredictionLog:
@@ -126,13 +203,14 @@ def bin_of(column: Column, value: Any) -> int:
         return 0
     if isinstance(column.bins, CategoryBins):
         values = list(column.bins.values)
-        return values.index(str(value)) + 2 if str(value) in values else 1
+        text = str(int(value)) if isinstance(value, bool) else str(value)
+        return values.index(text) + 2 if text in values else 1
     assert isinstance(column.bins, NumberBins)
     return bisect_left(column.bins.edges, value) + 1
 
 
 def _value(each: Event, column: Column) -> Any:
-    return each["features"].get(column.name) if column.role == "feature" else each[column.name]
+    return value_in(each, column)
 
 
 def stored(store: MonitorStore) -> Counted:
@@ -142,5 +220,5 @@ def stored(store: MonitorStore) -> Counted:
         place = (key.cell, key.version, key.producer)
         before = counted.get(place, [0] * len(cell.counts))
         counted[place] = [one + other for one, other in zip(before, cell.counts.tolist(), strict=True)]
-        assert cell.rows == cell.counts.sum() / 4
+        assert cell.counts.sum() % cell.rows == 0
     return counted

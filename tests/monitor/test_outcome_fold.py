@@ -19,12 +19,13 @@ from driftline.monitor.finder import Finder, made_us
 from driftline.monitor.fold import Folder, Slicing
 from driftline.monitor.follow import Follower, Plan
 from driftline.monitor.judge import ROLLED
-from driftline.monitor.outcome_fold import UNREADABLE, OutcomeFold, merged
+from driftline.monitor.outcome_fold import UNKNOWN, UNREADABLE, OutcomeFold, merged
 from driftline.monitor.outcomes import Outcome, Outcomes, Scope
 from driftline.monitor.sources import profile_of_log
 from driftline.monitor.store import OF_THE_FOLD, MonitorStore
+from driftline.quality.counting import TWO_CLASSES
 from driftline.quality.delay import DAY_US, HOUR_US, MATURITIES_US, MINUTE_US, label_delays
-from driftline.quality.tally import Labelled, tally_labelled
+from driftline.quality.tally import Labelled, Scored, tally_labelled
 from tests.monitor.feedback_log import START_US, Event, drawn, feedback, prediction, request_id, write
 
 ROWS = 800
@@ -45,7 +46,7 @@ class World:
         with LogReader(folder / "logs") as log:
             self.profile: Profile = profile_of_log(log, seed_schema(), 0, log.rows)
         self.store = self.new_store("monitor.sqlite")
-        self.outcomes = Outcomes(self.store)
+        self.outcomes = Outcomes(self.store, TWO_CLASSES)
 
     def new_store(self, name: str) -> MonitorStore:
         store = MonitorStore(self.folder / name, create=True)
@@ -122,9 +123,9 @@ def test_what_is_counted_is_what_the_log_says_and_the_same_however_it_was_cut(
     world = World(tmp_path, events, slicing, "feature_1")
     world.fold()
     labelled, corrected, without = by_hand(events)
-    assert same(world.outcomes.labelled(ALL), labelled)
+    assert same(Labelled.of(world.outcomes.labelled(ALL)), labelled)
     assert world.outcomes.known() == (labelled.rows, corrected, without)
-    assert world.outcomes.scored(ALL).rows == ROWS
+    assert Scored.of(world.outcomes.scored(ALL)).rows == ROWS
 
     again = world.new_store("again.sqlite")
     random_ = random.Random(seed)
@@ -171,13 +172,13 @@ def test_any_scope_is_a_sum_of_parts(tmp_path: Path) -> None:
     world.fold()
     cells = world.store.numbers(*ALL[:2])
     middle = cells[len(cells) // 2]
-    whole = world.outcomes.labelled(ALL)
+    whole = Labelled.of(world.outcomes.labelled(ALL))
     for parts in (
         [ALL._replace(stop=middle), ALL._replace(first=middle)],
         [ALL._replace(version=version) for version in "12"],
         [ALL._replace(segment=segment) for segment in world.store.segments()],
     ):
-        found = [world.outcomes.labelled(part) for part in parts]
+        found = [Labelled.of(world.outcomes.labelled(part)) for part in parts]
         assert all(part.rows for part in found)
         assert sum(part.rows for part in found) == whole.rows
         assert sum(part.log_loss for part in found) == whole.log_loss
@@ -196,7 +197,7 @@ def test_an_outcome_that_comes_before_its_prediction_waits_for_it(few: World) ->
     few.append(prediction(late_us, 300, 0.9))
     few.fold()
     assert few.outcomes.known() == (1, 0, 0)
-    assert few.outcomes.labelled(ALL).confusion.tolist() == [[0, 0], [0, 1]]
+    assert Labelled.of(few.outcomes.labelled(ALL)).confusion.tolist() == [[0, 0], [0, 1]]
 
 
 def test_sending_again_changes_nothing_at_all(few: World) -> None:
@@ -214,16 +215,16 @@ def test_sending_again_changes_nothing_at_all(few: World) -> None:
 def test_a_correction_undoes_what_it_corrects_and_an_older_one_does_not(few: World) -> None:
     few.append(feedback(id_of(70), 0, START_US + DAY_US))
     few.fold()
-    assert few.outcomes.labelled(ALL).confusion.tolist() == [[0, 0], [1, 0]]
+    assert Labelled.of(few.outcomes.labelled(ALL)).confusion.tolist() == [[0, 0], [1, 0]]
     few.append(feedback(id_of(70), 1, START_US + 2 * DAY_US))
     few.fold()
-    assert few.outcomes.labelled(ALL).confusion.tolist() == [[0, 0], [0, 1]]
+    assert Labelled.of(few.outcomes.labelled(ALL)).confusion.tolist() == [[0, 0], [0, 1]]
     few.append(feedback(id_of(70), 0, START_US + DAY_US + 1))
     few.fold()
-    assert few.outcomes.labelled(ALL).confusion.tolist() == [[0, 0], [0, 1]]
+    assert Labelled.of(few.outcomes.labelled(ALL)).confusion.tolist() == [[0, 0], [0, 1]]
     few.append(feedback(id_of(70), 0, START_US + 2 * DAY_US))  # as late, and later in the log
     few.fold()
-    assert few.outcomes.labelled(ALL).confusion.tolist() == [[0, 0], [1, 0]]
+    assert Labelled.of(few.outcomes.labelled(ALL)).confusion.tolist() == [[0, 0], [1, 0]]
     assert few.outcomes.known() == (1, 1, 0)
     assert len(few.store.connection.execute("SELECT * FROM quality").fetchall()) == 1
 
@@ -232,6 +233,8 @@ def test_feedback_that_cannot_be_read_is_counted_and_stops_nobody(few: World) ->
     good = feedback(id_of(1), 1, START_US)
     few.append(
         {**good, "outcome": 2},
+        {**good, "outcome": "yes"},
+        {**good, "outcome": [1]},
         {**good, "request_id": "order-4711"},
         {**good, "request_id": str(id_of(1)).replace("-7", "-4", 1)},
         {**good, "at": "yesterday"},
@@ -240,6 +243,7 @@ def test_feedback_that_cannot_be_read_is_counted_and_stops_nobody(few: World) ->
     )
     few.fold()
     assert few.store.meta()[UNREADABLE] == "5"
+    assert few.store.meta()[UNKNOWN] == "2"
     assert few.outcomes.known() == (1, 0, 0)
 
 
@@ -247,9 +251,12 @@ def test_as_of_maturity_leaves_out_what_came_later(few: World) -> None:
     for number, delay_us in enumerate((MINUTE_US, 5 * MINUTE_US, DAY_US, 400 * DAY_US)):
         few.append(feedback(id_of(number), 0, START_US + number * 100_000 + delay_us))
     few.fold()
-    rows = [few.outcomes.labelled(ALL, maturity_us).rows for maturity_us in (MINUTE_US, DAY_US, MATURITIES_US[-1])]
+    rows = [
+        Labelled.of(few.outcomes.labelled(ALL, maturity_us)).rows
+        for maturity_us in (MINUTE_US, DAY_US, MATURITIES_US[-1])
+    ]
     assert rows == [1, 3, 3]
-    assert few.outcomes.labelled(ALL).rows == 4
+    assert Labelled.of(few.outcomes.labelled(ALL)).rows == 4
     cells = few.store.cells(*ALL[:2])
     cohorts = few.outcomes.cohorts(ALL, START_US + 2 * DAY_US, BY_TIME.width_us)
     assert [cohort.rows for cohort in cohorts] == [cell.rows for cell in cells.values()]
@@ -274,10 +281,10 @@ def test_old_counts_become_sums_by_the_hour_and_what_comes_late_is_added(tmp_pat
     world.append(*events[half:])
     world.fold()
     labelled, *_ = by_hand(events)
-    assert same(world.outcomes.labelled(ALL), labelled)
+    assert same(Labelled.of(world.outcomes.labelled(ALL)), labelled)
     assert world.outcomes.roll_up(7_000_000, far_us) > 0
-    assert same(world.outcomes.labelled(ALL), labelled)
-    assert world.outcomes.scored(ALL).rows == ROWS
+    assert same(Labelled.of(world.outcomes.labelled(ALL)), labelled)
+    assert Scored.of(world.outcomes.scored(ALL)).rows == ROWS
 
     world.store.put_meta({ROLLED: str(far_us // 7_000_000)})
     cohorts = world.outcomes.cohorts(ALL, far_us, 7_000_000)
@@ -294,7 +301,7 @@ def test_a_prediction_without_a_score_is_not_counted(few: World) -> None:
     few.append({**prediction(late_us, 301, 0.5), "predicted_class": "yes"})
     few.fold()
     assert few.outcomes.known() == (0, 0, 1)
-    assert few.outcomes.scored(ALL).rows == 300
+    assert Scored.of(few.outcomes.scored(ALL)).rows == 300
 
 
 tellings = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=1, max_size=6)
@@ -326,8 +333,8 @@ def test_the_monitor_folds_feedback_as_it_follows_the_log(tmp_path: Path) -> Non
     while follower.step():
         pass
     labelled, corrected, without = by_hand(events)
-    assert Outcomes(store).known() == (labelled.rows, corrected, without)
-    assert same(Outcomes(store).labelled(ALL), labelled)
+    assert Outcomes(store, TWO_CLASSES).known() == (labelled.rows, corrected, without)
+    assert same(Labelled.of(Outcomes(store, TWO_CLASSES).labelled(ALL)), labelled)
     follower.close()
     store.close()
 

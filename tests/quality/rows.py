@@ -1,8 +1,11 @@
 """Predictions with outcomes, drawn; and the plain formulas that the counted ones are held against."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.quality.interval import Interval
 from driftline.quality.tally import Labelled, Scored, tally_labelled, tally_scored
 
 Floats = NDArray[np.float64]
@@ -31,3 +34,10 @@ def plain_auc(scores: Floats, outcomes: Classes) -> float:
     positives, negatives = scores[outcomes == 1], scores[outcomes == 0]
     higher = (positives[:, None] > negatives).mean()
     return float(higher + (positives[:, None] == negatives).mean() / 2)
+
+
+def covered(intervals: Sequence[Interval | None], truth: float) -> float:
+    """Which share of intervals holds the truth."""
+    held = [truth in interval for interval in intervals if interval is not None]
+    assert len(held) == len(intervals)
+    return sum(held) / len(held)

@@ -6,20 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from driftline.quality.interval import CONFIDENCE, Interval, around, mean, wilson, within_unit
+from driftline.quality.interval import CONFIDENCE, around, mean, wilson, within_unit
 from driftline.quality.metrics import Quality, quality
-from driftline.quality.regression import Errors
-from tests.quality.rows import drawn, labelled
+from tests.quality.rows import covered, drawn, labelled
 
 
 def found(seed: int, count: int, bias: float = 0.0) -> Quality:
     return quality(labelled(*drawn(seed, count, bias=bias)))
-
-
-def covered(intervals: list[Interval | None], truth: float) -> float:
-    held = [truth in interval for interval in intervals if interval is not None]
-    assert len(held) == len(intervals)
-    return sum(held) / len(held)
 
 
 @given(st.integers(0, 300), st.integers(0, 300))
@@ -81,23 +74,3 @@ def test_an_interval_of_a_share_stays_within_the_possible() -> None:
         assert 0 <= interval.low <= value <= interval.high <= 1
         assert interval.low < interval.high
     assert around(0.9, 1.0, 0.0, 1.0) == (0.9, 0.0, 1.0)
-
-
-def test_the_errors_of_numbers_add_up() -> None:
-    random = np.random.default_rng(1)
-    predictions, outcomes = random.normal(0, 10, 500), random.normal(0, 10, 500)
-    whole = Errors.of(predictions, outcomes)
-    parts = Errors.of(predictions[:200], outcomes[:200]).plus(Errors.of(predictions[200:], outcomes[200:]))
-    assert parts == pytest.approx(whole)
-    assert whole.mae is not None
-    assert whole.rmse is not None
-    assert whole.mae.value == pytest.approx(np.abs(predictions - outcomes).mean())
-    assert whole.rmse.value == pytest.approx(math.sqrt(((predictions - outcomes) ** 2).mean()))
-    assert Errors.of(predictions[:1], outcomes[:1]).mae is None
-
-
-@pytest.mark.parametrize(("name", "truth"), [("mae", math.sqrt(2 / math.pi)), ("rmse", 1.0)])
-def test_intervals_of_errors_hold_the_truth_as_often_as_they_say(name: str, truth: float) -> None:
-    random = np.random.default_rng(5)
-    intervals = [getattr(Errors.of(random.normal(0, 1, 300), np.zeros(300)), name) for _ in range(600)]
-    assert 0.92 < covered(intervals, truth) < 0.98

@@ -50,7 +50,42 @@ def test_columns_are_found_in_the_rows(make_log: MakeLog) -> None:
     assert columns[2].obstacle == "it has no value in the reference"
 
 
-@pytest.mark.parametrize("name", ["probability", "predicted_class"])
+def test_texts_and_truth_values_are_categories_and_each_output_has_its_columns(make_log: MakeLog) -> None:
+    def line(number: int) -> bytes:
+        features = {"plan": "ab"[number % 2], "member": number % 3 == 0, "age": number, "id": f"{number:032x}"}
+        return event(number, features, probability=None, predicted_class="yes", probabilities={"yes": 0.6, "no": 0.4})
+
+    columns = columns_of(read_windows(make_log(map(line, range(100))), Selection()))
+    assert [(column.name, column.type, column.feature) for column in columns] == [
+        ("plan", "categorical", True),
+        ("member", "categorical", True),
+        ("age", "numerical", True),
+        ("id", "categorical", True),
+        ("probabilities.yes", "numerical", False),
+        ("probabilities.no", "numerical", False),
+        ("predicted_class", "categorical", False),
+    ]
+    assert columns[0].obstacle is None
+    assert columns[1].obstacle is None
+    assert columns[3].obstacle == "nearly every row of the reference has another value"
+
+
+def test_a_regression_has_its_number(make_log: MakeLog) -> None:
+    lines = [event(number, probability=None, predicted_class=None, prediction=number / 7) for number in range(100)]
+    columns = columns_of(read_windows(make_log(lines), Selection()))
+    assert [(column.name, column.type) for column in columns[2:]] == [("prediction", "numerical")]
+    assert columns[2].obstacle is None
+
+
+def test_of_very_many_classes_only_the_predicted_one_is_compared(make_log: MakeLog) -> None:
+    shares = {f"class {at}": 1 / 21 for at in range(21)}
+    columns = columns_of(
+        read_windows(make_log(event(number, probabilities=shares) for number in range(100)), Selection())
+    )
+    assert [column.name for column in columns[2:]] == ["probability", "predicted_class"]
+
+
+@pytest.mark.parametrize("name", ["probability", "predicted_class", "prediction"])
 def test_a_feature_with_the_name_of_an_output_is_an_error(make_log: MakeLog, name: str) -> None:
     lines = [event(number, {name: 1.0}) for number in range(100)]
     with pytest.raises(ReportError, match=f"means something else in a report: {name}"):

@@ -178,6 +178,17 @@ def test_a_range_with_too_few_rows_is_an_error(make_log: MakeLog, selection: Sel
         read_windows(make_log(events(1000)), selection)
 
 
+def test_a_model_may_be_chosen_among_others_and_challengers_never_count(make_log: MakeLog) -> None:
+    lines = [
+        event(number, model=f"model {number % 2}", kind="shadow" if number % 5 == 0 else "prediction")
+        for number in range(500)
+    ]
+    windows = read_windows(make_log(lines), Selection(model="model 1", reference_rows=50, current_rows=50))
+    own = [number for number in range(500) if number % 2 and number % 5]
+    assert numbers(windows.reference) == own[:50]
+    assert numbers(windows.current) == own[-50:]
+
+
 def test_a_change_of_the_model_is_said(make_log: MakeLog) -> None:
     lines = [event(number, model_version="1" if number < 300 else "2") for number in range(600)]
     (note,) = read_windows(make_log(lines), Selection()).notes

@@ -227,3 +227,32 @@ def test_a_feature_without_a_single_number_is_an_error_that_shows_one(compare: C
 def test_a_column_called_kind_is_the_files_own_affair(compare: Compare, suffix: str) -> None:
     windows = compare(suffix, [{**row, "kind": "train"} for row in ROWS])
     assert len(windows.reference.predictions) == 100
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_types_are_those_of_the_log(make_log: MakeLog, tmp_path: Path, suffix: str) -> None:
+    shares = {"yes": 0.75, "no": 0.25}
+    rows: Rows = [
+        {"zip": f"0{number % 4}000", "plan": "NA", "member": number % 2 == 0, "age": number} for number in range(60)
+    ]
+    given = {"probability": None, "predicted_class": "yes", "probabilities": shares}
+    log = make_log(event(number, row, **given) for number, row in enumerate(rows))
+    path = tmp_path / f"reference{suffix}"
+    FORMATS[suffix](
+        path, [{**row, "predicted_class": "yes", "probabilities.yes": 0.75, "probabilities.no": 0.25} for row in rows]
+    )
+    windows = read_windows(log, Selection(reference_file=path))
+    assert [row.features for row in windows.reference.predictions] == rows
+    assert {(row.predicted_class, *row.probabilities.items()) for row in windows.reference.predictions} == {
+        ("yes", ("yes", 0.75), ("no", 0.25))
+    }
+    assert windows.reference.ignored_columns == ()
+    assert [(column.name, column.type) for column in columns_of(windows)] == [
+        ("zip", "categorical"),
+        ("plan", "categorical"),
+        ("member", "categorical"),
+        ("age", "numerical"),
+        ("probabilities.yes", "numerical"),
+        ("probabilities.no", "numerical"),
+        ("predicted_class", "categorical"),
+    ]

@@ -169,3 +169,22 @@ def test_a_window_is_described_in_a_line(make_log: MakeLog) -> None:
     assert describe(read_windows(log, Selection(current_range=TimeRange(middle[0]))).current).startswith(
         "all 200 rows of the time range; rows 1,301 to 1,500; "
     )
+
+
+def test_categories_and_the_probabilities_of_classes_are_compared(make_log: MakeLog) -> None:
+    def line(number: int) -> bytes:
+        plan = "new" if number >= 100 and number % 3 == 0 else "ab"[number % 2]
+        share = 0.2 + (number * 7 % 10) / 50
+        shares = {"yes": share, "no": 0.9 - share, "perhaps": 0.1}
+        given = {"probability": None, "predicted_class": max(shares, key=lambda label: shares[label])}
+        return event(number, {"plan": plan, "member": number % 4 == 0}, **given, probabilities=shares)
+
+    report = make_report(read_windows(make_log(map(line, range(200))), Selection()))
+    columns = {score.name: (score.type, score.drifted) for score in report.comparison.scores}
+    assert columns == {
+        "plan": ("categorical", True),
+        "member": ("categorical", False),
+        "probabilities.yes": ("numerical", False),
+        "probabilities.no": ("numerical", False),
+    }
+    assert [it.name for it in report.isolated] == ["probabilities.perhaps", "predicted_class"]

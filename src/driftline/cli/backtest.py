@@ -84,7 +84,7 @@ def _replay(
     from driftline.cli.progress import progress  # noqa: PLC0415 - slow to load
     from driftline.eventlog.reader import LogReader  # noqa: PLC0415
     from driftline.monitor.backtest import Replay  # noqa: PLC0415 - loads numpy
-    from driftline.monitor.sources import profile_of_file, profile_of_log  # noqa: PLC0415
+    from driftline.monitor.sources import columns_of, profile_of_file, profile_of_log  # noqa: PLC0415
     from driftline.monitor.table import Table  # noqa: PLC0415
 
     schema = package_of(settings).schema
@@ -115,7 +115,7 @@ def _replay(
             replay = Replay(profile, plan(settings), settings.alert_close_after)
             held.callback(replay.close)
             with progress("replaying") as advance:
-                replay.take_table(times_us, table.columns_of(profile), reference_rows or 0, advance)
+                replay.take_table(times_us, table.columns_of(profile, columns_of(schema)), reference_rows or 0, advance)
         yield profile, replay
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from driftline.cli.exits import Exit, epilog
-from driftline.cli.options import Broker, Data, Json, read_settings
+from driftline.cli.options import Broker, Data, Json, Model, read_settings
 from driftline.errors import ReportError
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def report(
     *,
     data: Data = None,
     broker: Broker = None,
+    model: Model = None,
     output: Output = Path("report.html"),
     json_output: JsonOutput = None,
     reference_rows: ReferenceRows = None,
@@ -94,12 +95,12 @@ def report(
 ) -> None:
     """Compares the first predictions of the log, the reference, with the last, the current window, by Evidently.
 
-    The verdict is Evidently's: drift is when half of the columns or more have drifted. The columns are the features,
-    the probability and the predicted class. What they were compared by and how far to trust it: docs/report.md.
+    The verdict is Evidently's: drift is when half of the columns or more have drifted. The columns are the features
+    and what the model gives. What they were compared by and how far to trust it: docs/report.md.
 
     The windows never overlap. A log that is too short for both is halved; under 60 predictions there is no report.
     """
-    settings = read_settings(data=data, broker=broker)
+    settings = read_settings(data=data, broker=broker, model=model)
     from driftline.report.selection import Selection, TimeRange  # noqa: PLC0415 - see read_settings
 
     try:
@@ -109,6 +110,7 @@ def report(
             TimeRange(reference_from, reference_to) if reference_from or reference_to else None,
             TimeRange(current_from, current_to) if current_from or current_to else None,
             reference_file,
+            _name_of_model(settings.model),
         )
     except ReportError as error:
         raise typer.BadParameter(error.message) from error
@@ -133,6 +135,13 @@ def report(
     unreadable = [it.name for it in made.isolated if it.unreadable]
     if fail_on_drift and unreadable:
         raise ReportError(f"whether there is drift is not known: {', '.join(unreadable)} could not be compared")
+
+
+def _name_of_model(package: Path | None) -> str | None:
+    """Only a model that was asked for is told from others in the log."""
+    from driftline.contract.package import read_package  # noqa: PLC0415 - see read_settings
+
+    return None if package is None else read_package(package).schema.name
 
 
 def _made(log_dir: Path, selection: "Selection") -> "DriftReport":

@@ -9,13 +9,15 @@ import numpy as np
 
 from driftline.console import words
 from driftline.console.reading import Reading, Standing
+from driftline.contract.schema import Label
 from driftline.drift.bins import MISSING, STRANGE, NumberBins
 from driftline.drift.layout import Layout
-from driftline.drift.profile import Column
+from driftline.drift.profile import Column, Profile
 from driftline.errors import LogError
 from driftline.eventlog.reader import LogReader
-from driftline.monitor.lines import as_categories, as_numbers
+from driftline.monitor.lines import as_categories, as_numbers, value_in
 from driftline.monitor.outcomes import Outcome, Outcomes
+from driftline.quality.counting import counting_of
 
 SLACK_US: Final = 2_000_000
 MOST_ROWS: Final = 400_000
@@ -41,6 +43,8 @@ class Found(NamedTuple):
         event: All of its fields.
         places: The values that the monitor watches, and where they stand in the reference.
         outcome: What became of it, if that was told.
+        told: The outcome by its name, or the number.
+        right: Whether it came as predicted; None of a number.
     """
 
     trouble: str
@@ -48,6 +52,8 @@ class Found(NamedTuple):
     event: dict[str, Any] | None = None
     places: tuple[Place, ...] = ()
     outcome: Outcome | None = None
+    told: Label | float | None = None
+    right: bool | None = None
 
 
 def find_prediction(reading: Reading, log_dir: Path, request_id: str) -> Found:
@@ -69,14 +75,26 @@ def find_prediction(reading: Reading, log_dir: Path, request_id: str) -> Found:
             for first, stop in spans:
                 for row, line in lines.numbered(first, min(stop, first + left)):
                     if needle in line and (event := _event(line, wanted)) is not None:
-                        outcome = Outcomes(reading).get([wanted]).get(wanted)
-                        return Found("", row, event, tuple(_places(standing, event)), outcome)
+                        found = Found("", row, event, tuple(_places(standing, event)))
+                        return _with_outcome(found, reading, standing.profile, wanted)
                 left -= stop - first
                 if left <= 0:
                     break
     except LogError as error:
         return Found(f"The log cannot be read: {error.message}")
     return Found("It is not in the log. A prediction that was answered is there within a second or so.")
+
+
+def _with_outcome(found: Found, reading: Reading, profile: Profile | None, request_id: str) -> Found:
+    """What became of it, in the words of the model's classes."""
+    if profile is None or found.event is None:
+        return found
+    outcomes = Outcomes(reading, counting_of(profile.output, profile.classes))
+    outcome = outcomes.get([request_id]).get(request_id)
+    if outcome is None or not profile.classes:
+        return found._replace(outcome=outcome, told=outcome and outcome.outcome)
+    told = profile.classes[int(outcome.outcome)]
+    return found._replace(outcome=outcome, told=told, right=told == found.event.get("predicted_class"))
 
 
 def _event(line: bytes, wanted: str) -> dict[str, Any] | None:
@@ -88,11 +106,7 @@ def _places(standing: Standing, event: dict[str, Any]) -> list[Place]:
     features = event.get("features") or {}
     if standing.profile is None or standing.profile.model != event.get("model"):
         return [Place(name, value, "", strange=False) for name, value in features.items()]
-    outputs = {"probability": event.get("probability"), "class": event.get("predicted_class")}
-    return [
-        _place(column, features.get(column.name) if column.role == "feature" else outputs[column.role])
-        for column in standing.profile.columns
-    ]
+    return [_place(column, value_in(event, column)) for column in standing.profile.columns]
 
 
 def _place(column: Column, value: Any) -> Place:

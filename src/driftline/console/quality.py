@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from driftline.console import figures
+from driftline.console.measures import Measures, measures_of
 from driftline.console.reading import Reading, WindowRow
+from driftline.drift.profile import Profile
 from driftline.monitor.judge import ALL
+from driftline.monitor.outcome_fold import UNKNOWN, UNREADABLE
 from driftline.monitor.outcomes import Outcomes, Scope
+from driftline.quality.counting import Counting, counting_of
 from driftline.quality.delay import DAY_US, HOUR_US, MATURITIES_US, MINUTE_US, label_delays
-from driftline.quality.estimate import Estimate, estimate
-from driftline.quality.interval import Interval
-from driftline.quality.metrics import Quality, quality
 
 TOGETHER: Final = (24, 168, 720)
 POINTS: Final = 48
@@ -19,22 +20,12 @@ MATURITIES: Final = tuple(
 )
 
 
-class Line(NamedTuple):
-    """One measure: as it was, and as scores that are probabilities promise it."""
-
-    name: str
-    hint: str
-    measured: Interval | None
-    estimated: Interval | None
-    share: bool
-
-
 class Group(NamedTuple):
     """The quality of one version or segment."""
 
     name: str
     predictions: int
-    quality: Quality
+    measures: Measures
 
 
 class Asked(NamedTuple):
@@ -55,87 +46,89 @@ class Asked(NamedTuple):
 
 def quality_page(reading: Reading, asked: Asked, now_us: int) -> dict[str, Any]:
     """Returns what the page shows."""
-    outcomes = Outcomes(reading)
+    standing = reading.standing()
+    profile = standing.profile
+    output, classes = (profile.output, profile.classes) if profile else ("binary", (0, 1))
+    counting = counting_of(output, classes)
+    outcomes = Outcomes(reading, counting)
     known = outcomes.known()
     windows = reading.windows(ALL, asked.together)
     if asked.maturity_us is not None:
         windows = [window for window in windows if now_us - window.stop_us >= asked.maturity_us]
     shown: dict[str, Any] = {
         "asked": asked,
+        "output": output,
+        "classes": classes,
+        "example": classes[-1] if classes else 12.5,
         "known": known,
         "windows": windows,
         "together_choices": TOGETHER,
         "maturities": MATURITIES,
         "segments": reading.streams()[1:],
         "versions": reading.versions(),
-        "unreadable": int(reading.meta("unreadable_feedback") or "0"),
+        "unreadable": int(reading.meta(UNREADABLE) or "0"),
+        "unknown": int(reading.meta(UNKNOWN) or "0"),
     }
-    if not known.predictions or not windows:
+    if profile is None or not known.predictions or not windows:
         return shown
     scope = Scope(windows[0].first_cell, windows[-1].stop_cell, asked.segment, asked.version)
-    scored = outcomes.scored(scope)
-    found = quality(outcomes.labelled(scope, asked.maturity_us))
+    asking = _Asking(outcomes, profile, asked.maturity_us)
+    found = asking.measures(scope)
+    over_time = _over_time(asking, windows, asked)
     return shown | {
-        "predictions": scored.rows,
-        "quality": found,
-        "lines": _lines(found, estimate(scored)),
-        "delays": label_delays(outcomes.cohorts(scope, now_us, round(reading.standing().window_s * 1e6))),
+        "predictions": counting.scored_rows(outcomes.scored(scope)),
+        "measures": found,
+        "delays": label_delays(outcomes.cohorts(scope, now_us, round(standing.window_s * 1e6))),
         "groups": {
-            "Model versions": _groups(outcomes, scope, asked, "version", shown["versions"]),
-            "Segments": _groups(outcomes, scope, asked, "segment", shown["segments"]),
+            "Model versions": _groups(asking, scope, "version", shown["versions"], counting),
+            "Segments": _groups(asking, scope, "segment", shown["segments"], counting),
         },
-        "charts": {
-            "accuracy": _over_time(outcomes, windows, asked),
-            "reliability": _reliability(found),
-        },
+        "charts": {"measure": over_time, "reliability": _reliability(found)},
     }
 
 
-def _lines(found: Quality, expected: Estimate) -> list[Line]:
-    auc = found.ranking and found.ranking.auc
-    calibration = found.calibration
-    return [
-        Line("Accuracy", "classes that came as predicted", found.accuracy, expected.accuracy, share=True),
-        Line("AUC", "a positive has the higher score", auc, expected.ranking and expected.ranking.auc, share=False),
-        Line("Precision", "of those called 1, were 1", found.precision, expected.precision, share=True),
-        Line("Recall", "of those that were 1, called 1", found.recall, expected.recall, share=True),
-        Line("Positives", "share of outcomes that are 1", found.positives, expected.positives, share=True),
-        Line("Log loss", "nats; lower is better", found.log_loss, None, share=False),
-        Line("Brier score", "0 to 1; lower is better", found.brier, expected.brier, share=False),
-        Line("Calibration error", "score less share, mean", calibration and calibration.error, None, share=False),
-    ]
+class _Asking(NamedTuple):
+    """Whose outcomes are asked for, and how old they are to be."""
+
+    outcomes: Outcomes
+    profile: Profile
+    maturity_us: int | None
+
+    def measures(self, scope: Scope) -> Measures:
+        labelled = self.outcomes.labelled(scope, self.maturity_us)
+        return measures_of(self.profile, labelled, self.outcomes.scored(scope))
 
 
-def _groups(outcomes: Outcomes, scope: Scope, asked: Asked, field: str, names: Sequence[str]) -> list[Group]:
+def _groups(asking: _Asking, scope: Scope, field: str, names: Sequence[str], counting: Counting) -> list[Group]:
     if len(names) <= 1 and field == "version":
         return []
     scopes = [(name, scope._replace(**{field: name})) for name in names]  # type: ignore[arg-type]  # a field of text
     return [
-        Group(name, outcomes.scored(own).rows, quality(outcomes.labelled(own, asked.maturity_us)))
-        for name, own in scopes
+        Group(name, counting.scored_rows(asking.outcomes.scored(own)), asking.measures(own)) for name, own in scopes
     ]
 
 
-def _over_time(outcomes: Outcomes, windows: Sequence[WindowRow], asked: Asked) -> dict[str, Any]:
-    """Accuracy in a bounded number of points, each of some windows."""
+def _over_time(asking: _Asking, windows: Sequence[WindowRow], asked: Asked) -> dict[str, Any]:
+    """The first measure in a bounded number of points, each of some windows."""
     step = -(-len(windows) // POINTS)
     x, measured, estimated = [], [], []
+    share = True
     for at in range(0, len(windows), step):
         own = windows[at : at + step]
-        scope = Scope(own[0].first_cell, own[-1].stop_cell, asked.segment, asked.version)
-        was = quality(outcomes.labelled(scope, asked.maturity_us)).accuracy
-        seems = estimate(outcomes.scored(scope)).accuracy
+        first = asking.measures(Scope(own[0].first_cell, own[-1].stop_cell, asked.segment, asked.version)).lines[0]
+        share = first.share
+        scale = 100 if share else 1
         x.append(own[-1].stop_us / figures.US)
-        measured.append(was and was.value * 100)
-        estimated.append(seems and seems.value * 100)
-    lines = [
-        figures.series("measured", measured, "current", "%"),
-        figures.series("estimated from scores", estimated, "second", "%"),
-    ]
+        measured.append(first.measured and first.measured.value * scale)
+        estimated.append(first.estimated and first.estimated.value * scale)
+    unit = "%" if share else ""
+    lines = [figures.series("measured", measured, "current", unit)]
+    if asking.profile.output == "binary":
+        lines.append(figures.series("estimated from scores", estimated, "second", unit))
     return {"kind": "time", "x": x, "series": lines}
 
 
-def _reliability(found: Quality) -> dict[str, Any] | None:
+def _reliability(found: Measures) -> dict[str, Any] | None:
     if found.calibration is None or len(found.calibration.curve) < 2:  # noqa: PLR2004 - a point is no curve
         return None
     curve = found.calibration.curve

@@ -23,7 +23,14 @@ SLICE_ROWS: Final = 8192
 
 
 class Named(NamedTuple):
-    """A column to profile."""
+    """A column to profile.
+
+    Attributes:
+        name: Its name.
+        role: What it is.
+        kind: ``number``; ``text`` for a category of texts, which stay as they are written; ``category`` for one of
+            whole numbers or truth values, of which 1, 1.0 and true are the same.
+    """
 
     name: str
     role: Role
@@ -39,7 +46,7 @@ def cut(named: Sequence[Named], sample: Sequence[Values]) -> tuple[Column, ...]:
     """
     columns = []
     for (name, role, kind), values in zip(named, sample, strict=True):
-        if kind == "category":
+        if kind != "number":
             counted: dict[str, int] = {}
             for value in values:
                 if value is not None:

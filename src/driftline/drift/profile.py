@@ -8,13 +8,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.contract.schema import Label, Output
 from driftline.drift.bins import MISSING, STRANGE, Bins, NumberBins
 from driftline.errors import ProfileError
 
 PROFILE_VERSION: Final = 1
 FEWEST_ROWS: Final = 200
 
-Role = Literal["feature", "probability", "class"]
+Role = Literal["feature", "probability", "class", "prediction"]
 
 
 class Dispersion(NamedTuple):
@@ -135,6 +136,8 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
         made_at: RFC 3339.
         origin: Where it came from.
         columns: What was profiled.
+        output: What the model gives.
+        labels: What its classes are called, in its order; of two classes, 0 and 1 if there are none.
         profile_version: Of this form.
     """
 
@@ -144,12 +147,19 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     made_at: str
     origin: Origin
     columns: tuple[Column, ...]
+    output: Output = "binary"
+    labels: tuple[Label, ...] = ()
     profile_version: int = msgspec.field(default=PROFILE_VERSION, name="profile_version")
 
     @property
     def profile_id(self) -> str:
         """What identifies this profile: a hash of its content."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:12]
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """What the model can predict, in its order; empty for a regression."""
+        return self.labels or ((0, 1) if self.output == "binary" else ())
 
     def column(self, name: str) -> Column:
         """Returns a column by its name.

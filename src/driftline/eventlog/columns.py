@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-FEATURES: Final = "features"
+OBJECTS: Final = ("features", "probabilities")
+"""Fields whose members are columns of their own, ``features.NAME``."""
 PREFIX: Final = "features."
 OWN: Final = ("row", "line")
 """Our own columns; a field of that name stays in its line."""
 TIMES: Final = frozenset({"timestamp", "at"})
 """Fields that are times; what is none is null."""
-NUMBERS: Final = frozenset({"probability", "outcome"})
+NUMBERS: Final = frozenset({"probability", "prediction", "outcome"})
 """Fields whose whole numbers are numbers like others."""
 
 _TYPES: Final[Mapping[type, str]] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}
@@ -36,8 +37,8 @@ class Columns:
         self.longest_bytes = 0
         self._bytes = self._lines = 0
         self._fields: dict[str, str] = {}
-        self._features: dict[str, str] = {}
-        self._plain_features = True
+        self._members: dict[str, dict[str, str]] = {name: {} for name in OBJECTS}
+        self._plain = set(OBJECTS)
         self._seen: set[tuple[object, ...]] = set()
 
     @property
@@ -50,15 +51,16 @@ class Columns:
         self._lines += 1
         self._bytes += len(line)
         self.longest_bytes = max(self.longest_bytes, len(line))
-        self._gather(event, self._fields)
-        features = event.get(FEATURES)
-        if isinstance(features, dict):
-            self._gather(features, self._features)
-        elif features is not None:
-            self._plain_features = False
+        self._gather("", event, self._fields)
+        for name in OBJECTS:
+            members = event.get(name)
+            if isinstance(members, dict):
+                self._gather(name, members, self._members[name])
+            elif members is not None:
+                self._plain.discard(name)
 
-    def _gather(self, values: Mapping[str, Any], types: dict[str, str]) -> None:
-        shape = (types is self._fields, *values, *map(type, values.values()))
+    def _gather(self, place: str, values: Mapping[str, Any], types: dict[str, str]) -> None:
+        shape = (place, *values, *map(type, values.values()))
         if shape in self._seen and all(type(it) is not int or -_INT64 <= it < _INT64 for it in values.values()):
             return
         if len(self._seen) >= _SHAPES:
@@ -69,18 +71,19 @@ class Columns:
 
     def selection(self) -> str:
         """Returns the columns as a SELECT names them, over :meth:`source`."""
-        fields, features = self._named()
+        fields, objects = self._named()
         columns = ["row", "encode(line) AS line"]
         for name in fields:
             value = f"event[{_text(name)}]"
             columns.append(f"{as_time(value) if name in TIMES else value} AS {identifier(name)}")
-        columns += [f"event['features'][{_text(name)}] AS {identifier(PREFIX + name)}" for name in features]
+        for place, members in objects.items():
+            columns += [f"event['{place}'][{_text(name)}] AS {identifier(f'{place}.{name}')}" for name in members]
         return ", ".join(columns)
 
     def names(self) -> list[str]:
         """Returns the names of the columns of :meth:`selection`."""
-        fields, features = self._named()
-        return [*OWN, *fields, *(PREFIX + name for name in features)]
+        fields, objects = self._named()
+        return [*OWN, *fields, *(f"{place}.{name}" for place, members in objects.items() for name in members)]
 
     def source(self, path: Path, first_row: int) -> str:
         """Returns the lines of a file as a table, as FROM takes it: ``row``, ``line``, and ``event``, which has fields.
@@ -93,10 +96,10 @@ class Columns:
 
     def source_of(self, table: str) -> str:
         """Returns the same of a table, which has ``row`` and ``line``."""
-        fields, features = self._named()
+        fields, objects = self._named()
         structure: dict[str, Any] = {name: kind or "VARCHAR" for name, kind in fields.items()}
-        if features:
-            structure[FEATURES] = {name: kind or "VARCHAR" for name, kind in features.items()}
+        for place, members in objects.items():
+            structure[place] = {name: kind or "VARCHAR" for name, kind in members.items()}
         event = f"from_json(line, {_text(json.dumps(structure))})" if structure else "NULL"
         return f"(SELECT row, CAST(line AS VARCHAR) AS line, {event} AS event FROM {table})"  # noqa: S608 (quoted)
 
@@ -108,16 +111,19 @@ class Columns:
         # A year of other than four digits is nobody's, and no name of a folder.
         return f"CASE WHEN year({at}) BETWEEN 1970 AND 9999 THEN CAST({at} AS DATE) ELSE DATE '{fallback}' END"
 
-    def _named(self) -> tuple[dict[str, str], dict[str, str]]:
-        plain = self._plain_features and bool(self._features)
+    def _named(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """The fields, and the members of each object that has columns, with their types."""
+        plain = {name: self._members[name] for name in OBJECTS if name in self._plain and self._members[name]}
         taken = {*OWN}
-        fields = _unlike({name: kind for name, kind in self._fields.items() if not (plain and name == FEATURES)}, taken)
+        fields = _unlike({name: kind for name, kind in self._fields.items() if name not in plain}, taken)
         fields = {name: "VARCHAR" if name in TIMES else kind for name, kind in fields.items()}
         fields = {name: "DOUBLE" if name in NUMBERS and kind == "BIGINT" else kind for name, kind in fields.items()}
-        features = _unlike(
-            self._features if plain else {}, {name.removeprefix(PREFIX) for name in taken if name.startswith(PREFIX)}
-        )
-        return fields, {name: "DOUBLE" if kind == "BIGINT" else kind for name, kind in features.items()}
+        objects = {}
+        for place, members in plain.items():
+            prefix = f"{place}."
+            own = _unlike(members, {name.removeprefix(prefix) for name in taken if name.startswith(prefix)})
+            objects[place] = {name: "DOUBLE" if kind == "BIGINT" else kind for name, kind in own.items()}
+        return fields, {place: members for place, members in objects.items() if members}
 
 
 def as_time(value: str) -> str:

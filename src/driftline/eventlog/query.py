@@ -26,6 +26,7 @@ FIELDS: Final = {
     "request_id": "VARCHAR",
     "probability": "DOUBLE",
     "predicted_class": "BIGINT",
+    "prediction": "DOUBLE",
     "outcome": "DOUBLE",
     "at": "TIMESTAMP",
     "model": "VARCHAR",
@@ -36,9 +37,10 @@ FIELDS: Final = {
     "producer": "VARCHAR",
     "seq": "BIGINT",
 }
-"""Columns that ``events`` has in any log, in their order; features and other fields follow, and at last ``line``."""
-VIEWS: Final = ("prediction", "feedback")
-"""Kinds of events that have a view of their own, ``predictions`` and ``feedback``."""
+"""Columns that ``events`` has in any log, in their order; features and other fields follow, and at last ``line``.
+Where a label is text, so is the column."""
+VIEWS: Final = {"predictions": "prediction", "shadows": "shadow", "feedback": "feedback"}
+"""Views of one kind of events each."""
 _FETCH_ROWS: Final = 1000
 
 
@@ -58,9 +60,10 @@ class Table(NamedTuple):
 def queried(log_dir: Path, sql: str, memory_bytes: int) -> Iterator[Table]:
     """Answers one SELECT over the log as it is committed now; nothing is written.
 
-    The view ``events`` has every event once, ``predictions`` and ``feedback`` those of a kind. A feature is a column of
-    its own name or, where a field has that name, of ``features.`` and its name. Lines that are damaged are left out of
-    what is still JSON; the checksums of Parquet files are not looked at, for that would read all of the log.
+    The view ``events`` has every event once, ``predictions``, ``shadows`` and ``feedback`` those of a kind. A feature
+    is a column of its own name or, where a field has that name, of ``features.`` and its name. Lines that are damaged
+    are left out of what is still JSON; the checksums of Parquet files are not looked at, for that would read all of
+    the log.
 
     Args:
         log_dir: The directory of the log.
@@ -96,7 +99,7 @@ def _translated() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise LogUnavailableError("the query takes more memory than query_memory_bytes allows") from error
     except duckdb.PermissionException as error:
-        raise QueryError("SQL reads the log and no other file: events, predictions, feedback") from error
+        raise QueryError("SQL reads the log and no other file: events, predictions, shadows, feedback") from error
     except duckdb.IOException as error:
         raise LogUnavailableError(f"the log has changed meanwhile, or cannot be read: {first_line(error)}") from error
     except duckdb.Error as error:
@@ -153,8 +156,7 @@ def _make_views(connection: duckdb.DuckDBPyConnection, log_dir: Path) -> None:
     together = " UNION ALL BY NAME ".join([f"(SELECT {nothing} WHERE false)", *(source.select for source in sources)])
     selection = ", ".join(_selected(columns))
     connection.execute(f"CREATE VIEW events AS SELECT {selection} FROM ({together})")  # noqa: S608 (quoted names)
-    for kind in VIEWS:
-        name = f"{kind}s" if kind == "prediction" else kind
+    for name, kind in VIEWS.items():
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM events WHERE kind = '{kind}'")  # noqa: S608
 
 

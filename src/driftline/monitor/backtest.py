@@ -159,8 +159,8 @@ def _slices(times_us: NDArray[np.int64], columns: list[Values]) -> Iterator[Rows
             [""] * len(times),
             [""] * len(times),
             [column[at : at + CHUNK_ROWS] for column in columns],
-            np.full(len(times), np.nan),
-            np.full(len(times), -1),
+            np.zeros(0),
+            np.zeros(0, np.int64),
         )
 
 

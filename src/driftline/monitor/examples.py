@@ -1,6 +1,6 @@
 """Finds predictions that show what has changed: rows whose values are where there are more than there were."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from driftline.drift.bins import CategoryBins
 from driftline.drift.layout import Layout
 from driftline.drift.profile import Column
-from driftline.monitor.lines import as_categories, as_numbers
+from driftline.monitor.lines import as_categories, as_numbers, value_in
 from driftline.monitor.store import Cell
 
 EXAMPLES: Final = 10
@@ -23,15 +23,6 @@ class Lines(Protocol):
 
     def numbered(self, start_row: int = 0, stop_row: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yields these rows, each with its number, without damaged ones. Raises LogDamagedError if it cannot go on."""
-
-
-class _Event(msgspec.Struct):
-    request_id: str
-    kind: str
-    model: str = ""
-    features: dict[str, Any] = {}
-    probability: Any = None
-    predicted_class: Any = None
 
 
 def request_ids(lines: Lines, model: str, column: Column, cell: Cell, counts: NDArray[np.int64]) -> tuple[str, ...]:
@@ -50,24 +41,22 @@ def request_ids(lines: Lines, model: str, column: Column, cell: Cell, counts: ND
     gained = counts / max(int(counts.sum()), 1) - np.asarray(column.counts) / max(sum(column.counts), 1)
     wanted = [int(at) for at in np.argsort(-gained)[:MOST_BINS] if gained[at] > 0]
     layout = Layout([column])
-    decoder = msgspec.json.Decoder(_Event)
+    decoder = msgspec.json.Decoder(dict[str, Any])
     found: list[str] = []
     for _, line in lines.numbered(cell.first_row, min(cell.stop_row, cell.first_row + MOST_ROWS_READ)):
         try:
             event = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
-        if event.kind == "prediction" and event.model == model and _bin(layout, column, event) in wanted:
-            found.append(event.request_id)
+        own = event.get("kind") == "prediction" and event.get("model") == model
+        if own and _bin(layout, column, event) in wanted:
+            found.append(str(event.get("request_id")))
             if len(found) == EXAMPLES:
                 break
     return tuple(found)
 
 
-def _bin(layout: Layout, column: Column, event: _Event) -> int:
-    if column.role == "feature":
-        value = event.features.get(column.name)
-    else:
-        value = event.probability if column.role == "probability" else event.predicted_class
+def _bin(layout: Layout, column: Column, event: Mapping[str, Any]) -> int:
+    value = value_in(event, column)
     values = as_categories([value]) if isinstance(column.bins, CategoryBins) else as_numbers([value])
     return int(layout.codes([values])[0, 0])

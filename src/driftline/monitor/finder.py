@@ -22,6 +22,7 @@ _US: Final = 1_000_000
 _BEGINNING: Final = b'{"request_id":"'
 _ID: Final = slice(len(_BEGINNING), len(_BEGINNING) + 36)
 _PREDICTION: Final = b',"kind":"prediction",'
+_SHADOW: Final = b',"kind":"shadow",'
 
 Index = dict[str, tuple[int, bytes]]
 
@@ -135,7 +136,8 @@ class Finder:
 
     def _request_id(self, line: bytes) -> str | None:
         """The id of a prediction; a line as Driftline writes it need not be decoded for that, which is slow."""
-        if line.startswith(_BEGINNING) and line[_ID.stop : _ID.stop + 1] == b'"':
+        # A feature may be called kind, too, and then a challenger's line, of the same id, has both.
+        if line.startswith(_BEGINNING) and line[_ID.stop : _ID.stop + 1] == b'"' and _SHADOW not in line:
             return line[_ID].decode("latin-1") if _PREDICTION in line else None
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             event = self._decode(line)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from driftline.drift.bins import MISSING, CategoryBins, NumberBins
 from driftline.drift.layout import Layout, Values
 from driftline.drift.profile import Column, Profile
-from driftline.monitor.lines import LineReader, Other, Read, Rows
+from driftline.monitor.lines import Answers, LineReader, Other, Read, Rows
 from driftline.monitor.store import Cell, CellKey, MonitorStore
 
 SEGMENT_GROUPS: Final = 4
@@ -89,7 +89,7 @@ class Folder:
     ) -> None:
         self._store = store
         self._slicing = slicing
-        self._reader = LineReader(profile.model, profile.columns)
+        self._reader = LineReader(profile.model, profile.columns, Answers(profile.output, profile.classes))
         self.layout = Layout(profile.columns)
         self._segments = None if segment_by is None else Segments(profile, segment_by)
         self._beside = beside

@@ -12,6 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from driftline.contract.schema import ModelSchema
+from driftline.drift.bins import NumberBins
 from driftline.drift.profile import Profile, decode_profile, encode_profile
 from driftline.errors import LogNotFoundError, ProfileError
 from driftline.eventlog.reader import LogReader
@@ -23,8 +24,9 @@ from driftline.monitor.outcomes import Outcomes
 from driftline.monitor.provisional import FirstRows
 from driftline.monitor.rollup import CELLS_KEPT_US, QUIET_KEPT_US, prune, roll_up
 from driftline.monitor.segments import counts_by_segment, judged_segments, rows_a_day
-from driftline.monitor.sources import CHUNK_ROWS, profile_of_log
+from driftline.monitor.sources import CHUNK_ROWS, columns_of, profile_of_log
 from driftline.monitor.store import MonitorStore
+from driftline.quality.counting import counting_of
 
 log = structlog.get_logger()
 
@@ -215,7 +217,9 @@ class Follower:
             return
         if 0 < width_us < HOUR_US:
             roll_up(self._store, width_us, hour * HOUR_US, judge.next_cells)
-            Outcomes(self._store).roll_up(width_us, hour * HOUR_US)
+            Outcomes(self._store, counting_of(self._schema.output, self._schema.classes)).roll_up(
+                width_us, hour * HOUR_US
+            )
         prune(self._store, now_us - QUIET_KEPT_US)
         self._rolled_hour = hour
 
@@ -279,19 +283,11 @@ class Follower:
         return row >= 0 and any(_anchor(*found) != _anchored(meta) for found in lines.numbered(row, row + 1))
 
     def _fits(self, profile: Profile) -> bool:
-        names = {column.name for column in profile.columns if column.role == "feature"}
-        return profile.model == self._schema.name and names <= set(self._schema.names)
-
-    def _check_fit(self, profile: Profile) -> None:
-        if not self._fits(profile):
-            names = [column.name for column in profile.columns if column.role == "feature"]
-            raise ProfileError(
-                f"the reference is of model {profile.model} with {', '.join(names)}, and what is served is "
-                f"{self._schema.name} with {', '.join(self._schema.names)}"
-            )
+        return not _misfit(profile, self._schema)
 
     def _begin(self, lines: LogReader, profile: Profile, *, provisional: bool) -> None:
-        self._check_fit(profile)
+        if wrong := _misfit(profile, self._schema):
+            raise ProfileError(wrong)
         plan = self._plan
         signature = f"{profile.profile_id} {lines.log_id} {plan.slicing} {plan.segment_by} {plan.min_rows}"
         if self._store.meta().get("signature") != signature or self._went_back(lines):
@@ -347,6 +343,28 @@ class Follower:
         if note != self._noted or now_us - self._noted_us >= NOTE_AGAIN_US:
             self._store.put_meta({**note, "noted_us": str(now_us)})
             self._noted, self._noted_us = note, now_us
+
+
+def _misfit(profile: Profile, schema: ModelSchema) -> str:
+    """Returns why a profile is no reference for a model; empty if it is one."""
+    numbers = {column.name: isinstance(column.bins, NumberBins) for column in profile.columns}
+    watched = {it.name: it.kind == "number" for it in columns_of(schema)}
+    if profile.model != schema.name or not numbers.keys() <= watched.keys():
+        return (
+            f"the reference is of model {profile.model} with {', '.join(numbers)}, and what is watched of "
+            f"{schema.name} is {', '.join(watched)}"
+        )
+    for name, number in numbers.items():
+        if number != watched[name]:
+            kinds = ("a number", "a category") if number else ("a category", "a number")
+            return f"{name} is {kinds[0]} in the reference, and {kinds[1]} in the model"
+    if (profile.output, profile.classes) != (schema.output, schema.classes):
+        return f"the reference is of a model that gives {_given(profile)}, and what is served gives {_given(schema)}"
+    return ""
+
+
+def _given(of: Profile | ModelSchema) -> str:
+    return f"{of.output} ({', '.join(map(str, of.classes))})" if of.classes else of.output
 
 
 def _shown(plan: Plan) -> Iterator[tuple[str, object]]:

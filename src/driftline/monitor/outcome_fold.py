@@ -1,5 +1,6 @@
 """Folds feedback: finds the prediction that each outcome belongs to, and counts both together."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -9,27 +10,31 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.contract.schema import Label, Output
 from driftline.drift.profile import Profile
 from driftline.monitor.finder import SLACK_US, Finder, Index, Lines
 from driftline.monitor.fold import Placed, Segments, Slicing, segments_of
-from driftline.monitor.lines import LineReader, Other, Rows
-from driftline.monitor.outcomes import Outcome, Outcomes, Prediction, QualityKey, ScoredKey
+from driftline.monitor.lines import Answers, LineReader, Other, Rows
+from driftline.monitor.outcomes import MOST_TOLD, Outcome, Outcomes, Prediction, QualityKey, ScoredKey
 from driftline.monitor.store import MonitorStore
+from driftline.quality.counting import counting_of
 from driftline.quality.delay import delay_bins
-from driftline.quality.tally import tally_labelled, tally_scored
 
 UNREADABLE: Final = "unreadable_feedback"
+"""How many lines of feedback were none."""
+UNKNOWN: Final = "unknown_outcomes"
+"""How many outcomes are nothing that the model could have predicted, such as a label that it has not."""
 
 
 class _Line(msgspec.Struct):
     request_id: UUID
-    outcome: int | float
+    outcome: bool | int | float | str
     at: str
 
 
 class _Told(NamedTuple):
     request_id: str
-    outcome: int
+    outcome: float
     at_us: int
     row: int
 
@@ -55,9 +60,11 @@ class OutcomeFold:
         self, store: MonitorStore, lines: Lines, profile: Profile, slicing: Slicing, segment_by: str | None = None
     ) -> None:
         self._store = store
-        self._outcomes = Outcomes(store)
+        self._counting = counting_of(profile.output, profile.classes)
+        self._outcomes = Outcomes(store, self._counting)
         self._finder = Finder(store, lines)
-        self._reader = LineReader(profile.model, profile.columns)
+        self._reader = LineReader(profile.model, profile.columns, Answers(profile.output, profile.classes))
+        self._output, self._classes = profile.output, profile.classes
         self._slicing = slicing
         self._segments = None if segment_by is None else Segments(profile, segment_by)
         self._decode = msgspec.json.Decoder(_Line).decode
@@ -68,7 +75,7 @@ class OutcomeFold:
         Raises:
             sqlite3.Error: The disk refuses.
         """
-        self._outcomes.add_scored(_scored(placed))
+        self._outcomes.add_scored(self._scored(placed))
         told = self._told(feedback)
         before = self._outcomes.get({each.request_id for each in told})
         after = dict(before)
@@ -100,8 +107,8 @@ class OutcomeFold:
         changed = [outcome for request_id, outcome in after.items() if before.get(request_id) != outcome]
         self._outcomes.put(changed)
         undone = [old for outcome in changed if (old := before.get(outcome.request_id)) is not None]
-        counts = _labelled(changed)
-        for key, taken_away in _labelled(undone).items():
+        counts = self._labelled(changed)
+        for key, taken_away in self._labelled(undone).items():
             counts[key] = counts[key] - taken_away if key in counts else -taken_away
         self._outcomes.add_quality({key: change for key, change in counts.items() if change.any()})
 
@@ -117,11 +124,11 @@ class OutcomeFold:
             rows.versions,
             segments_of(rows, self._segments),
             rows.times_us.tolist(),
-            rows.scores.tolist(),
+            [each.astype("<f8").tobytes() for each in rows.scores] if rows.scores.ndim > 1 else rows.scores.tolist(),
             rows.classes.tolist(),
             strict=True,
         )
-        good = _good(rows)
+        good = self._counting.usable(rows.scores, rows.classes)
         return {
             by_row[row][0]: Prediction(cell, *rest)
             for (row, cell, *rest), usable in zip(columns, good, strict=True)
@@ -134,57 +141,82 @@ class OutcomeFold:
         return at_us // self._slicing.width_us
 
     def _told(self, feedback: Sequence[Other]) -> list[_Told]:
-        told = []
+        told, unknown = [], 0
         for row, line in feedback:
             with suppress(msgspec.DecodeError, UnicodeDecodeError, ValueError):
                 event = self._decode(line)
                 at_us = int(np.datetime64(event.at.removesuffix("Z"), "us").astype(np.int64))
-                if event.outcome in (0, 1) and event.request_id.version == 7:  # noqa: PLR2004 - others have no time
-                    told.append(_Told(str(event.request_id), int(event.outcome), at_us, row))
-        if len(told) < len(feedback):
-            unreadable = int(self._store.meta().get(UNREADABLE, "0")) + len(feedback) - len(told)
-            self._store.put_meta({UNREADABLE: str(unreadable)})
+                if event.request_id.version != 7:  # noqa: PLR2004 - others have no time
+                    continue
+                outcome = outcome_of(event.outcome, self._output, self._classes)
+                if outcome is None:
+                    unknown += 1
+                else:
+                    told.append(_Told(str(event.request_id), outcome, at_us, row))
+        self._count(UNKNOWN, unknown)
+        self._count(UNREADABLE, len(feedback) - len(told) - unknown)
         return told
 
+    def _count(self, what: str, more: int) -> None:
+        if more:
+            self._store.put_meta({what: str(int(self._store.meta().get(what, "0")) + more)})
 
-def merged(known: Outcome | None, outcome: int, at_us: int, row: int, request_id: str) -> Outcome:
+    def _scored(self, placed: Placed) -> dict[ScoredKey, NDArray[np.int64]]:
+        rows = placed.rows
+        good = self._counting.usable(rows.scores, rows.classes)
+        members: dict[ScoredKey, list[int]] = {}
+        for at, key in enumerate(zip(placed.cells, rows.versions, placed.segments, strict=True)):
+            if good[at]:
+                members.setdefault(ScoredKey(*key), []).append(at)
+        return {key: self._counting.scored(rows.scores[own], rows.classes[own]) for key, own in members.items()}
+
+    def _labelled(self, outcomes: Iterable[Outcome]) -> dict[QualityKey, NDArray[np.int64]]:
+        joined = [(outcome, made) for outcome in outcomes if (made := outcome.prediction) is not None]
+        delays = delay_bins(np.array([outcome.known_us - made.made_us for outcome, made in joined], np.int64)).tolist()
+        members: dict[QualityKey, list[tuple[Prediction, float]]] = {}
+        for (outcome, made), delay in zip(joined, delays, strict=True):
+            key = QualityKey(made.cell, made.version, made.segment, delay)
+            members.setdefault(key, []).append((made, outcome.outcome))
+        return {key: self._tallied(own) for key, own in members.items()}
+
+    def _tallied(self, rows: Sequence[tuple[Prediction, float]]) -> NDArray[np.int64]:
+        made, outcomes = zip(*rows, strict=True)
+        scores = [np.frombuffer(it.score, "<f8") if isinstance(it.score, bytes) else it.score for it in made]
+        return self._counting.labelled(
+            np.array(scores, np.float64), np.array([it.predicted_class for it in made]), np.array(outcomes)
+        )
+
+
+def outcome_of(told: str | float, output: Output, classes: Sequence[Label]) -> float | None:
+    """Returns which of a model's classes an outcome is, or the number; None for what the model could never predict.
+
+    Where two classes have names, true is the second of them, too, and so is 1.
+
+    Args:
+        told: As it stands in the log.
+        output: What the model gives.
+        classes: What it can predict, in its order.
+    """
+    if output == "regression":
+        try:
+            number = math.nan if isinstance(told, bool | str) else float(told)
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None
+    if told in classes and not (isinstance(told, bool) and output == "multiclass"):
+        return float(classes.index(told))  # 1.0 is equal to 1
+    named = isinstance(told, bool) or (bool(classes) and isinstance(classes[0], str))
+    return float(told) if output == "binary" and named and told in (0, 1) else None
+
+
+def merged(known: Outcome | None, outcome: float, at_us: int, row: int, request_id: str) -> Outcome:
     """Returns what is known of a request id when it was told one thing more, in whatever order."""
-    zero_us, one_us = (None, None) if known is None else (known.zero_us, known.one_us)
-    if outcome:
-        one_us = at_us if one_us is None else min(one_us, at_us)
-    else:
-        zero_us = at_us if zero_us is None else min(zero_us, at_us)
+    told = {} if known is None else dict(known.told)
+    told[outcome] = min(at_us, told.get(outcome, at_us))
     prediction = None if known is None else known.prediction
     if known is not None and (known.at_us, known.row) > (at_us, row):
         outcome, at_us, row = known.outcome, known.at_us, known.row
-    return Outcome(request_id, outcome, at_us, row, zero_us, one_us, prediction)
-
-
-def _good(rows: Rows) -> NDArray[np.bool_]:
-    """Whether a row has a score and a class that can be judged."""
-    return np.asarray((rows.scores >= 0) & (rows.scores <= 1) & (rows.classes >= 0))
-
-
-def _scored(placed: Placed) -> dict[ScoredKey, NDArray[np.int64]]:
-    rows = placed.rows
-    good = _good(rows)
-    members: dict[ScoredKey, list[int]] = {}
-    for at, key in enumerate(zip(placed.cells, rows.versions, placed.segments, strict=True)):
-        if good[at]:
-            members.setdefault(ScoredKey(*key), []).append(at)
-    return {key: tally_scored(rows.scores[own], rows.classes[own]) for key, own in members.items()}
-
-
-def _labelled(outcomes: Iterable[Outcome]) -> dict[QualityKey, NDArray[np.int64]]:
-    joined = [(outcome, made) for outcome in outcomes if (made := outcome.prediction) is not None]
-    delays = delay_bins(np.array([outcome.known_us - made.made_us for outcome, made in joined], np.int64)).tolist()
-    members: dict[QualityKey, list[tuple[float, int, int]]] = {}
-    for (outcome, made), delay in zip(joined, delays, strict=True):
-        key = QualityKey(made.cell, made.version, made.segment, delay)
-        members.setdefault(key, []).append((made.score, made.predicted_class, outcome.outcome))
-    return {key: _tallied(own) for key, own in members.items()}
-
-
-def _tallied(rows: Sequence[tuple[float, int, int]]) -> NDArray[np.int64]:
-    scores, classes, outcomes = zip(*rows, strict=True)
-    return tally_labelled(np.array(scores), np.array(classes, np.int64), np.array(outcomes, np.int64))
+    latest = sorted(told.items(), key=lambda each: (each[0] == outcome, each[1], each[0]))[-MOST_TOLD:]
+    return Outcome(
+        request_id, outcome, at_us, row, tuple(sorted(latest, key=lambda each: (each[1], each[0]))), prediction
+    )

@@ -1,5 +1,6 @@
 """What became of predictions, in the monitor's store: each outcome, and the counts by cell, version and segment."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -11,24 +12,35 @@ from numpy.typing import NDArray
 from driftline.monitor.judge import ROLLED
 from driftline.monitor.store import packed, unpacked
 from driftline.monitor.transaction import atomically
+from driftline.quality.counting import Counting
 from driftline.quality.delay import DELAYS, HOUR_US, MATURITIES_US, Cohort
-from driftline.quality.tally import LABELLED_SIZE, SCORED_SIZE, Labelled, Scored
 
 Counts = NDArray[np.int64]
 _ASKED_AT_ONCE: Final = 500
 _COLUMNS: Final = (
-    "request_id, outcome, at_us, row, zero_us, one_us, cell, version, segment, made_us, score, predicted_class"
+    "request_id, outcome, at_us, row, told, corrected, cell, version, segment, made_us, score, predicted_class"
 )
+MOST_TOLD: Final = 100
+"""Different outcomes of one prediction that are remembered: so nobody can fill the disk by telling new ones."""
 
 
 class Prediction(NamedTuple):
-    """What was predicted, and where it is counted."""
+    """What was predicted, and where it is counted.
+
+    Attributes:
+        cell: The slice of time, or of rows.
+        version: The model's.
+        segment: Which.
+        made_us: When it was made, microseconds since 1970.
+        score: The probability, or the number; of many classes the probability of each, as little-endian doubles.
+        predicted_class: Which of the classes; -1 for a number.
+    """
 
     cell: int
     version: str
     segment: str
     made_us: int
-    score: float
+    score: float | bytes
     predicted_class: int
 
 
@@ -39,33 +51,31 @@ class Outcome(NamedTuple):
 
     Attributes:
         request_id: The prediction's, in lower case.
-        outcome: The one with the latest time; of those that are as late the last in the log.
+        outcome: Which of the classes, or the number: the one with the latest time; of those that are as late the last
+            in the log.
         at_us: That time.
         row: The row of the log that told so.
-        zero_us: The earliest time of an outcome 0; None if there is none.
-        one_us: The same of an outcome 1. Both are there if the outcome was corrected.
+        told: Each outcome that was told, with its earliest time, in the order of these; more than one if the outcome
+            was corrected.
         prediction: None as long as the log has none of this id.
     """
 
     request_id: str
-    outcome: int
+    outcome: float
     at_us: int
     row: int
-    zero_us: int | None
-    one_us: int | None
+    told: tuple[tuple[float, int], ...]
     prediction: Prediction | None = None
 
     @property
     def known_us(self) -> int:
         """Since when the outcome is known: telling it again changes nothing."""
-        known_us = self.one_us if self.outcome else self.zero_us
-        assert known_us is not None
-        return known_us
+        return dict(self.told)[self.outcome]
 
     @property
     def corrected(self) -> bool:
         """Whether another outcome was told, too."""
-        return self.zero_us is not None and self.one_us is not None
+        return len(self.told) > 1
 
 
 class ScoredKey(NamedTuple):
@@ -132,10 +142,12 @@ class Outcomes:
 
     Args:
         store: The store; who writes does so within a transaction of it.
+        counting: How the model's predictions are counted.
     """
 
-    def __init__(self, store: Connected) -> None:
+    def __init__(self, store: Connected, counting: Counting) -> None:
         self._connection = store.connection
+        self._counting = counting
 
     # -- one by one
 
@@ -156,7 +168,10 @@ class Outcomes:
         self._connection.executemany(
             f"INSERT OR REPLACE INTO outcomes ({_COLUMNS}) VALUES ({', '.join('?' * 12)})",  # noqa: S608 - names of ours
             (
-                (UUID(each.request_id).bytes, *each[1:6], *(each.prediction or (None,) * len(Prediction._fields)))
+                (
+                    *(UUID(each.request_id).bytes, *each[1:4], json.dumps(each.told), each.corrected),
+                    *(each.prediction or (None,) * len(Prediction._fields)),
+                )
                 for each in outcomes
             ),
         )
@@ -181,8 +196,7 @@ class Outcomes:
     def known(self) -> Known:
         """Returns how many there are."""
         row = self._connection.execute(
-            "SELECT count(cell), count(cell) FILTER (WHERE zero_us IS NOT NULL AND one_us IS NOT NULL), "
-            "count(*) - count(cell) FROM outcomes"
+            "SELECT count(cell), count(cell) FILTER (WHERE corrected), count(*) - count(cell) FROM outcomes"
         ).fetchone()
         return Known(*row)
 
@@ -208,11 +222,11 @@ class Outcomes:
             else:
                 self._connection.execute(f"DELETE FROM {table} WHERE {condition}", key)  # noqa: S608
 
-    def scored(self, scope: Scope) -> Scored:
+    def scored(self, scope: Scope) -> Counts:
         """Returns the sum of the predictions in a scope, whether they have outcomes or not."""
-        return Scored.of(self._sum("scored", scope, SCORED_SIZE))
+        return self._sum("scored", scope, self._counting.scored_size)
 
-    def labelled(self, scope: Scope, maturity_us: int | None = None) -> Labelled:
+    def labelled(self, scope: Scope, maturity_us: int | None = None) -> Counts:
         """Returns the sum of the predictions in a scope that have outcomes.
 
         Args:
@@ -221,7 +235,7 @@ class Outcomes:
                 then the scope should hold only predictions that are at least so old.
         """
         delays = DELAYS if maturity_us is None else MATURITIES_US.index(maturity_us) + 1
-        return Labelled.of(self._sum("quality", scope, LABELLED_SIZE, delays))
+        return self._sum("quality", scope, self._counting.labelled_size, delays)
 
     def roll_up(self, width_us: int, before_us: int) -> int:
         """Makes the counts of cells that begin before a time sums by the hour, and returns how many cells they were.
@@ -272,11 +286,11 @@ class Outcomes:
         rows: dict[int, int] = {}
         query = f"SELECT cell, counts FROM scored WHERE {condition}"  # noqa: S608 - names of ours
         for cell, counts in self._connection.execute(query, parameters):
-            rows[cell] = rows.get(cell, 0) + Scored.of(unpacked(counts)).rows
+            rows[cell] = rows.get(cell, 0) + self._counting.scored_rows(unpacked(counts))
         delays = {cell: np.zeros(DELAYS, np.int64) for cell in rows}
         query = f"SELECT cell, delay, counts FROM quality WHERE {condition}"  # noqa: S608 - names of ours
         for cell, delay, counts in self._connection.execute(query, parameters):
-            delays[cell][delay] += Labelled.of(unpacked(counts)).rows
+            delays[cell][delay] += self._counting.labelled_rows(unpacked(counts))
         youngest_us = self._youngest_us(scope, sorted(rows), width_us)
         return [Cohort(now_us - youngest_us[cell], rows[cell], delays[cell]) for cell in sorted(rows)]
 
@@ -302,6 +316,7 @@ class Outcomes:
 
 
 def _outcome(row: Sequence[Any]) -> Outcome:
-    request_id, outcome, at_us, told_row, zero_us, one_us, *made = row
+    request_id, outcome, at_us, told_row, told, _, *made = row
     prediction = None if made[0] is None else Prediction(*made)
-    return Outcome(str(UUID(bytes=request_id)), outcome, at_us, told_row, zero_us, one_us, prediction)
+    earliest = tuple((value, since_us) for value, since_us in json.loads(told))
+    return Outcome(str(UUID(bytes=request_id)), outcome, at_us, told_row, earliest, prediction)

@@ -6,20 +6,20 @@ from contextlib import closing
 from typing import Final, Protocol
 
 import numpy as np
+from msgspec.structs import replace
 
-from driftline.contract.schema import ModelSchema
+from driftline.contract.outputs import PREDICTED_CLASS, PREDICTION, PROBABILITY
+from driftline.contract.schema import Feature, ModelSchema
 from driftline.drift.bins import CategoryBins, NumberBins
 from driftline.drift.build import SAMPLE_ROWS, Named, ProfileBuilder, build_profile, cut
 from driftline.drift.layout import Values
 from driftline.drift.profile import FEWEST_ROWS, Column, Origin, Profile
 from driftline.errors import ProfileError
 from driftline.eventlog.reader import LogReader
-from driftline.monitor.lines import LineReader, Rows
+from driftline.monitor.lines import MOST_CLASSES, OF_CLASS, LineReader, Rows
 from driftline.monitor.table import LogTable, Table
 
 CHUNK_ROWS: Final = 4096
-PROBABILITY: Final = "probability"
-PREDICTED_CLASS: Final = "predicted_class"
 
 
 class Lines(Protocol):
@@ -38,9 +38,40 @@ class Lines(Protocol):
 
 
 def columns_of(schema: ModelSchema) -> tuple[Named, ...]:
-    """Returns what is watched of a model: its features, then its outputs."""
-    features = [Named(name, "feature", "number") for name in schema.names]
-    return (*features, Named(PROBABILITY, "probability", "number"), Named(PREDICTED_CLASS, "class", "category"))
+    """Returns what is watched of a model: what the log has of its features, those of the context too; then its outputs.
+
+    A number that is logged as a hash is not watched: nearly every one would be new.
+
+    Raises:
+        ProfileError: A feature has the name of an output.
+    """
+    features = [named for feature in schema.features if (named := _watched(feature)) is not None]
+    outputs = _outputs(schema)
+    for taken in {it.name for it in features} & {it.name for it in outputs}:
+        raise ProfileError(f"the feature {taken} has the name of what the model gives, so it cannot be watched")
+    return (*features, *outputs)
+
+
+def _watched(feature: Feature) -> Named | None:
+    match feature.log, feature.type:
+        case ("drop", _) | ("hash", "float"):
+            return None
+        case ("hash", _) | (_, "category"):
+            return Named(feature.name, "feature", "text")
+        case _, "bool":
+            return Named(feature.name, "feature", "category")
+    return Named(feature.name, "feature", "number")
+
+
+def _outputs(schema: ModelSchema) -> list[Named]:
+    if schema.output == "regression":
+        return [Named(PREDICTION, "prediction", "number")]
+    text = isinstance(schema.classes[0], str)
+    predicted = Named(PREDICTED_CLASS, "class", "text" if text else "category")
+    if schema.output == "binary":
+        return [Named(PROBABILITY, "probability", "number"), predicted]
+    labels = schema.classes if len(schema.classes) <= MOST_CLASSES else ()
+    return [*(Named(f"{OF_CLASS}{label}", "probability", "number") for label in labels), predicted]
 
 
 def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: int) -> Profile:
@@ -76,7 +107,7 @@ def profile_of_log(lines: Lines, schema: ModelSchema, first_row: int, stop_row: 
             first_us = first_us or int(read.times_us.min())
             last_us = max(last_us, int(read.times_us.max()))
     origin = _of_log(lines.log_id, (first_row, stop_row), (first_us, last_us), tuple(versions))
-    return builder.profile(schema.name, origin)
+    return _of_model(builder.profile(schema.name, origin), schema)
 
 
 def profile_of_rows(log: LogReader, schema: ModelSchema, first_row: int, stop_row: int) -> Profile:
@@ -94,13 +125,14 @@ def profile_of_rows(log: LogReader, schema: ModelSchema, first_row: int, stop_ro
         if not {it.name for it in named} <= set(table.expressions):
             return profile_of_log(log, schema, first_row, stop_row)
         origin = _of_log(log.log_id, (first_row, stop_row), table.span_us(), table.versions())
-        return build_profile(schema.name, named, table.values(named), origin)
+        return _of_model(build_profile(schema.name, named, table.values(named), origin), schema)
 
 
 def profile_of_file(table: Table, schema: ModelSchema, rows: int | None = None) -> Profile:
     """Returns the profile of a table: one column for each feature, or an object ``features`` as in the log.
 
-    ``probability`` and ``predicted_class`` are profiled if they are there. One column at a time is in memory.
+    What the model gives, such as ``probability`` and ``predicted_class``, is profiled if it is there. What the log has
+    as a hash is not, for the file has the values. One column at a time is in memory.
 
     Args:
         table: A file.
@@ -110,13 +142,21 @@ def profile_of_file(table: Table, schema: ModelSchema, rows: int | None = None) 
     Raises:
         ProfileError: It cannot be read, lacks a feature, or has too few rows.
     """
-    missing = [name for name in schema.names if name not in table.expressions]
+    hashed = {feature.name for feature in schema.features if feature.log == "hash"}
+    watched = [it for it in columns_of(schema) if it.name not in hashed]
+    missing = [it.name for it in watched if it.role == "feature" and it.name not in table.expressions]
     if missing:
         has = ", ".join(table.expressions) or "no columns"
         raise ProfileError(f"{table.path} lacks {', '.join(missing)}; it has {has}")
-    named = [it for it in columns_of(schema) if it.name in table.expressions]
+    named = [it for it in watched if it.name in table.expressions]
+    if not named:
+        raise ProfileError(f"the model {schema.name} logs nothing that {table.path} could be a reference of")
     origin = Origin("file", path=str(table.path), in_order=table.in_order())
-    return build_profile(schema.name, named, table.values(named, rows), origin)
+    return _of_model(build_profile(schema.name, named, table.values(named, rows), origin), schema)
+
+
+def _of_model(profile: Profile, schema: ModelSchema) -> Profile:
+    return replace(profile, output=schema.output, labels=schema.labels)
 
 
 def _of_log(log_id: str, rows: tuple[int, int], span_us: tuple[int, int], versions: tuple[str, ...]) -> Origin:
@@ -133,7 +173,7 @@ def _of_log(log_id: str, rows: tuple[int, int], span_us: tuple[int, int], versio
 
 
 def _unbinned(named: Named) -> Column:
-    bins = CategoryBins(()) if named.kind == "category" else NumberBins((0.0,))
+    bins = NumberBins((0.0,)) if named.kind == "number" else CategoryBins(())
     return Column(named.name, named.role, bins, (0,) * bins.count)
 
 

@@ -18,8 +18,15 @@ from driftline.durable import make_directory
 from driftline.errors import MonitorError
 from driftline.monitor import delivery, history, silences
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 FILE_NAME: Final = "monitor.sqlite"
+_OUTCOMES: Final = """CREATE TABLE outcomes (
+    request_id BLOB PRIMARY KEY, outcome REAL NOT NULL, at_us INTEGER NOT NULL, row INTEGER NOT NULL,
+    told TEXT NOT NULL, corrected INTEGER NOT NULL,
+    cell INTEGER, version TEXT, segment TEXT, made_us INTEGER, score ANY, predicted_class INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outcomes_without_prediction ON outcomes (request_id) WHERE cell IS NULL;
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE profiles (
@@ -59,13 +66,7 @@ CREATE TABLE segment_references (segment TEXT PRIMARY KEY, counts BLOB NOT NULL)
 CREATE TABLE spans (
     first_row INTEGER PRIMARY KEY, stop_row INTEGER NOT NULL, min_us INTEGER NOT NULL, max_us INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE outcomes (
-    request_id BLOB PRIMARY KEY, outcome INTEGER NOT NULL, at_us INTEGER NOT NULL, row INTEGER NOT NULL,
-    zero_us INTEGER, one_us INTEGER,
-    cell INTEGER, version TEXT, segment TEXT, made_us INTEGER, score REAL, predicted_class INTEGER
-) STRICT, WITHOUT ROWID;
-CREATE INDEX outcomes_without_prediction ON outcomes (request_id) WHERE cell IS NULL;
-CREATE TABLE quality (
+{_OUTCOMES}CREATE TABLE quality (
     cell INTEGER NOT NULL, version TEXT NOT NULL, segment TEXT NOT NULL, delay INTEGER NOT NULL, counts BLOB NOT NULL,
     PRIMARY KEY (cell, version, segment, delay)
 ) STRICT, WITHOUT ROWID;
@@ -79,6 +80,8 @@ CREATE TABLE traffic (
 ) STRICT;
 {history.TABLES}{delivery.TABLES}{silences.TABLES}PRAGMA user_version = {SCHEMA_VERSION};
 """
+_BEFORE_LABELS: Final = 1
+"""The version of a store that knew no outcomes but 0 and 1."""
 SPAN_ROWS: Final = 4096
 OF_THE_FOLD: Final = (
     "cells",
@@ -190,6 +193,8 @@ class MonitorStore:
             with self.transaction():
                 for statement in _SCHEMA.split(";"):
                     self.connection.execute(statement)
+        elif version == _BEFORE_LABELS and create:
+            self._fold_again()
         elif version != SCHEMA_VERSION:
             raise MonitorError(
                 f"{self.path} is of version {version}, and this Driftline knows {SCHEMA_VERSION}; "
@@ -197,6 +202,16 @@ class MonitorStore:
             )
         # What is lost in a power cut is folded again, from the position that goes with it.
         self.connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _fold_again(self) -> None:
+        """Makes the tables of this version, and forgets what is folded from the log again; alerts are kept."""
+        with self.transaction():
+            self.connection.execute("DROP TABLE outcomes")
+            for statement in _OUTCOMES.split(";"):
+                self.connection.execute(statement)
+            for table in (*OF_THE_FOLD, "meta"):
+                self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            self.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

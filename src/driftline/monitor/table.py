@@ -1,27 +1,29 @@
 """Reads a table from a file, a column at a time, by DuckDB."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.drift.bins import CategoryBins
+from driftline.contract.outputs import PROBABILITIES
 from driftline.drift.build import Named
 from driftline.drift.layout import Values
 from driftline.drift.profile import Profile
 from driftline.errors import ProfileError
 from driftline.eventlog.columns import PREFIX
-from driftline.monitor.lines import as_categories
+from driftline.monitor.lines import OF_CLASS, as_categories
 
 _OBJECTS: Final = ", map_inference_threshold = -1"
 """Else an object with very many keys would be a map, which has no columns."""
 MOST_LISTED: Final = 1000
 """Values of a category that are told apart by a search through all of them."""
 
+_OBJECTS_OF: Final = {"features": "", PROBABILITIES: OF_CLASS}
+"""Objects whose members are columns, and what stands before their names."""
 _READERS: Final = {
-    ".csv": ("read_csv", ""),
+    ".csv": ("read_csv", ", header = true"),
     ".parquet": ("read_parquet", ""),
     ".jsonl": ("read_json", _OBJECTS),
     ".ndjson": ("read_json", _OBJECTS),
@@ -36,7 +38,8 @@ class Table:
 
     Attributes:
         path: The file.
-        expressions: Where each column is found, by name; those of an object ``features`` are columns, too.
+        expressions: Where each column is found, by name; the members of the
+            objects ``features`` and ``probabilities`` are columns, too.
 
     Raises:
         ProfileError: It cannot be read.
@@ -48,21 +51,24 @@ class Table:
             raise ProfileError(f"the reference file {path} does not end in one of {', '.join(_READERS)}")
         if not path.is_file():
             raise ProfileError(f"there is no file {path}")
-        self._open(path, f"{reader[0]}({_literal(path)}{reader[1]})")
+        source = f"{reader[0]}({_literal(path)}{reader[1]})"
+        as_text = f"read_csv({_literal(path)}, header = true, all_varchar = true)"
+        self._open(path, source, as_text if reader[0] == "read_csv" else source)
 
-    def _open(self, path: Path, source: str) -> None:
+    def _open(self, path: Path, source: str, as_text: str) -> None:
         import duckdb  # noqa: PLC0415 - slow to load, and only references of tables need it
 
         self.path = path
         self._error = duckdb.Error
         self._connection = duckdb.connect(config={"threads": 1, "preserve_insertion_order": True})
         self._source = source
+        self._as_text = as_text
         self.expressions: dict[str, str] = {}
         for name, kind in self._fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self._source})"):  # noqa: S608
             self.expressions[name] = _quoted(name)
-            if name == "features" and kind.startswith("STRUCT"):
-                (keys,) = self._fetch(f"SELECT struct_keys(features) FROM {self._source} LIMIT 1") or [((),)]  # noqa: S608
-                self.expressions |= {key: f"features.{_quoted(key)}" for key in keys[0]}
+            if (prefix := _OBJECTS_OF.get(name)) is not None and kind.startswith("STRUCT"):
+                (keys,) = self._fetch(f"SELECT struct_keys({name}) FROM {self._source} LIMIT 1") or [((),)]  # noqa: S608
+                self.expressions |= {f"{prefix}{key}": f"{name}.{_quoted(key)}" for key in keys[0]}
 
     def close(self) -> None:
         """Gives up the file."""
@@ -103,8 +109,12 @@ class Table:
         """
         return _Columns(self, {it.name: it.kind for it in named}, rows)
 
-    def columns_of(self, profile: Profile) -> "_Columns":
+    def columns_of(self, profile: Profile, named: Sequence[Named]) -> "_Columns":
         """Returns the columns of a profile.
+
+        Args:
+            profile: Has all of the columns, or fewer.
+            named: What is watched of the model.
 
         Raises:
             ProfileError: One is not there.
@@ -112,8 +122,8 @@ class Table:
         missing = [column.name for column in profile.columns if column.name not in self.expressions]
         if missing:
             raise ProfileError(f"{self.path} lacks {', '.join(missing)}, which the reference has")
-        kinds = {it.name: "category" if isinstance(it.bins, CategoryBins) else "number" for it in profile.columns}
-        return _Columns(self, kinds, None)
+        names = {column.name for column in profile.columns}
+        return self.values([it for it in named if it.name in names])
 
     def column(self, name: str, kind: str, rows: int | None) -> Values:
         """Returns the values of one column, as floats or as text.
@@ -124,8 +134,8 @@ class Table:
         limit = "" if rows is None else f" LIMIT {rows}"
         expression = self.expressions[name]
         try:
-            if kind == "category":
-                return self._categories(expression, limit)
+            if kind != "number":
+                return self._categories(expression, limit, text=kind == "text")
             query = f"SELECT CAST({expression} AS DOUBLE) AS value FROM {self._source}{limit}"  # noqa: S608
             found = self._connection.execute(query).fetchnumpy()["value"]
         except self._error as error:
@@ -135,17 +145,20 @@ class Table:
             numbers[np.ma.getmaskarray(found)] = np.nan
         return numbers
 
-    def _categories(self, expression: str, limit: str) -> Values:
+    def _categories(self, expression: str, limit: str, *, text: bool) -> Values:
         """Returns text, of which each value is in memory once."""
-        text = f"CAST({expression} AS VARCHAR)"
-        query = f"SELECT DISTINCT {text} FROM {self._source} WHERE {expression} IS NOT NULL"  # noqa: S608
+        source = self._as_text if text else self._source
+        read: Callable[[str], object] = str if text else _as_number
+        value = f"CAST({expression} AS VARCHAR)"
+        query = f"SELECT DISTINCT {value} FROM {source} WHERE {expression} IS NOT NULL"  # noqa: S608
         values = sorted(value for (value,) in self._connection.execute(query).fetchall())
-        known = [None, *as_categories([_as_number(value) for value in values])]
-        query = f"SELECT coalesce(list_position($1, {text}), 0)::INTEGER AS value FROM {self._source}{limit}"  # noqa: S608
+        known = [None, *as_categories([read(value) for value in values])]
+        query = f"SELECT coalesce(list_position($1, {value}), 0)::INTEGER AS value FROM {source}{limit}"  # noqa: S608
         if len(values) > MOST_LISTED:
-            query = f"SELECT {text} AS value FROM {self._source}{limit}"  # noqa: S608
+            query = f"SELECT {value} AS value FROM {source}{limit}"  # noqa: S608
             found = self._connection.execute(query).fetchnumpy()["value"]
-            return as_categories([_as_number(value) for value in np.ma.filled(found, None).tolist()])
+            filled = np.ma.filled(found, None).tolist()
+            return as_categories([None if value is None else read(value) for value in filled])
         return _Coded(np.ma.getdata(self._connection.execute(query, [values]).fetchnumpy()["value"]), known)
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:
@@ -170,11 +183,11 @@ class LogTable(Table):
 
     def __init__(self, paths: Sequence[Path], model: str, first_row: int, stop_row: int) -> None:
         files = ", ".join(_literal(path) for path in paths)
-        self._open(
-            paths[0].parent.parent,
+        source = (
             f"(SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false) "  # noqa: S608
-            f"WHERE kind = 'prediction' AND model = {_text(model)} AND row >= {first_row} AND row < {stop_row})",
+            f"WHERE kind = 'prediction' AND model = {_text(model)} AND row >= {first_row} AND row < {stop_row})"
         )
+        self._open(paths[0].parent.parent, source, source)
         features = [name for name in self.expressions if name.startswith(PREFIX)]
         self.expressions |= {name.removeprefix(PREFIX): _quoted(name) for name in features}
 
@@ -250,17 +263,15 @@ def _quoted(name: str) -> str:
 
 
 def _noun(kind: str) -> str:
-    return "text" if kind == "category" else "numbers"
+    return "numbers" if kind == "number" else "text"
 
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _as_number(text: str | None) -> object:
+def _as_number(text: str) -> object:
     """A class that was written as 1, 1.0 or true is one and the same."""
-    if text is None:
-        return None
     lowered = text.strip().lower()
     if lowered in {"true", "false"}:
         return lowered == "true"

@@ -1,19 +1,26 @@
 """The columns of two windows, and whether they can be compared at all."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from operator import attrgetter
 from typing import Any, Literal
 
 from driftline.errors import ReportError
 from driftline.report.selection import MIN_WINDOW_ROWS
-from driftline.report.windows import NAMES, Prediction, Side, Windows
+from driftline.report.windows import NAMES, Prediction, Side, Window, Windows
 
 Type = Literal["numerical", "categorical"]
 Value = float | str | None
-PREDICTED = ("probability", "predicted_class")
+PREDICTED = ("probability", "predicted_class", "prediction")
+OF_CLASS = "probabilities."
+"""Before a class's name: the column of its probabilities."""
+MOST_CLASSES = 20
+"""Of a model with more classes their probabilities are not compared."""
+MOST_DISTINCT = 0.5
+"""Share of the rows that may have a category of their own: what is new in nearly every row, as a hash, is none."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Column:
-    """A feature, the probability or the predicted class, in both windows."""
+    """A feature, or what the model gave, in both windows."""
 
     name: str
     type: Type
@@ -46,7 +53,7 @@ class Column:
     @property
     def feature(self) -> bool:
         """Whether it is what the model was given, not what it said."""
-        return self.name not in PREDICTED
+        return self.name not in PREDICTED and not self.name.startswith(OF_CLASS)
 
     @property
     def obstacle(self) -> str | None:
@@ -56,7 +63,11 @@ class Column:
                 return obstacle
         if self.constant:
             return "it has one and the same value in both windows"
-        return self._other_spelling() if self.type == "categorical" else None
+        if self.type == "numerical":
+            return None
+        if len(set(self.reference.values)) > MOST_DISTINCT * len(self.reference.values):
+            return "nearly every row of the reference has another value"
+        return self._other_spelling()
 
     @property
     def constant(self) -> bool:
@@ -97,19 +108,43 @@ def _obstacle_in(series: Series, place: str) -> str | None:
 
 
 def columns_of(windows: Windows) -> list[Column]:
-    """Returns the features of both windows in the order they are met, then probability and predicted class.
+    """Returns the features of both windows in the order they are met, then what the model gave.
+
+    A feature is categorical if its values in either window are all texts or truth values.
 
     Raises:
         ReportError: A feature has the name of one of the latter.
     """
+    sides = (windows.reference, windows.current)
     features = dict.fromkeys([*windows.reference.features, *windows.current.features])
-    if taken := {*PREDICTED} & features.keys():
+    labels = dict.fromkeys([*windows.current.labels, *windows.reference.labels])
+    shares = {f"{OF_CLASS}{label}": label for label in labels} if len(labels) <= MOST_CLASSES else {}
+    if taken := {*PREDICTED, *shares} & features.keys():
         raise ReportError(f"a feature has a name that means something else in a report: {', '.join(sorted(taken))}")
+    categories = {name for side in sides for name in features if is_category(side, name)}
+    given = {name for side in sides for row in side.predictions for name in PREDICTED if getattr(row, name) is not None}
     return [
-        *(_column(name, "numerical", windows, partial(_feature, name)) for name in features),
-        _column("probability", "numerical", windows, lambda row: row.probability),
-        _column("predicted_class", "categorical", windows, lambda row: row.predicted_class),
+        *(
+            _column(name, "categorical" if name in categories else "numerical", windows, partial(_feature, name))
+            for name in features
+        ),
+        *(_column(name, "numerical", windows, partial(_share, label)) for name, label in shares.items()),
+        *(
+            _column(name, "categorical" if name == "predicted_class" else "numerical", windows, attrgetter(name))
+            for name in PREDICTED
+            if name in given
+        ),
     ]
+
+
+def is_category(window: Window, name: str) -> bool:
+    """Whether a feature's values are all texts, or truth values; one that has none is a number."""
+    held = {type(value) for row in window.predictions if (value := row.features.get(name)) is not None}
+    return held in ({str}, {bool})
+
+
+def _share(label: str, row: Prediction) -> Any:
+    return row.probabilities.get(label) if isinstance(row.probabilities, Mapping) else None
 
 
 def _column(name: str, kind: Type, windows: Windows, value_of: Callable[[Prediction], Any]) -> Column:

@@ -32,6 +32,7 @@ class Rows(Protocol):
 class _Head(msgspec.Struct):
     kind: str
     timestamp: Moment
+    model: str | None = None
 
 
 class _Found(NamedTuple):
@@ -62,16 +63,16 @@ def read_windows(rows: Rows, selection: Selection, progress: Progress = lambda _
     _check_size(current)
     if selection.reference_file:
         drawn = Drawn[Prediction](selection.reference_limit)
-        reference = read_reference_file(selection.reference_file, current.features, drawn, progress)
+        reference = read_reference_file(selection.reference_file, current, drawn, progress)
     _check_size(reference)
     return Windows(reference, current, tuple(_notes(selection, reference, current)))
 
 
 def _by_row(rows: Rows, stop: int, selection: Selection, progress: Progress) -> tuple[Window, Window]:
     wanted = (0 if selection.reference_file else selection.reference_limit, selection.current_limit)
-    first = list(itertools.islice(_predictions(rows, 0, stop, progress), wanted[0]))
+    first = list(itertools.islice(_predictions(rows, 0, stop, selection, progress), wanted[0]))
     behind = first[-1].row + 1 if first else 0
-    last = _last(rows, wanted[1], behind, stop, progress)
+    last = _last(rows, behind, stop, selection, progress)
     if wanted[0] and len(last) < wanted[1]:  # so these are all there are
         everything = [*first, *last]
         counts = share(len(everything), wanted)
@@ -99,7 +100,7 @@ def _by_time(rows: Rows, stop: int, selection: Selection, progress: Progress) ->
     """Both windows in one pass over the log."""
     reference: Sample[_Found] = (Drawn if selection.reference_range else First)(selection.reference_limit)
     current: Sample[_Found] = (Drawn if selection.current_range else Last)(selection.current_limit)
-    for found in _predictions(rows, 0, stop, progress):
+    for found in _predictions(rows, 0, stop, selection, progress):
         if found.timestamp in selection.current_bounds:
             current.append(found)
         elif found.timestamp in selection.reference_bounds:
@@ -110,24 +111,24 @@ def _by_time(rows: Rows, stop: int, selection: Selection, progress: Progress) ->
     )
 
 
-def _last(rows: Rows, count: int, start: int, stop: int, progress: Progress) -> list[_Found]:
+def _last(rows: Rows, start: int, stop: int, selection: Selection, progress: Progress) -> list[_Found]:
     """The last predictions in these rows: looks further back until there are enough among the other kinds."""
-    reach = count
+    reach = count = selection.current_limit
     while True:
         begin = max(start, stop - reach)
-        found = deque(_predictions(rows, begin, stop, progress), maxlen=count)
+        found = deque(_predictions(rows, begin, stop, selection, progress), maxlen=count)
         if len(found) == count or begin == start:
             return list(found)
         reach *= 2
 
 
-def _predictions(rows: Rows, start: int, stop: int, progress: Progress) -> Iterator[_Found]:
+def _predictions(rows: Rows, start: int, stop: int, selection: Selection, progress: Progress) -> Iterator[_Found]:
     decoder = msgspec.json.Decoder(_Head)
     for row, line in rows.numbered(start, stop):
         if row % PROGRESS_ROWS == 0:
             progress(row - start, stop - start)
         head = _decoded(decoder, row, line)
-        if head.kind == "prediction":
+        if head.kind == "prediction" and selection.model in {None, head.model}:
             yield _Found(row, head.timestamp, line)
 
 

@@ -58,6 +58,7 @@ class Selection:
         reference_range: Takes the reference from a time range instead of the log's beginning.
         current_range: Takes the current window from a time range instead of the log's end.
         reference_file: Takes the reference from a CSV, Parquet or JSONL file.
+        model: Only its predictions; None for those of all models.
 
     Raises:
         ReportError: These contradict each other, or would put a row in both windows.
@@ -68,6 +69,7 @@ class Selection:
     reference_range: TimeRange | None = None
     current_range: TimeRange | None = None
     reference_file: Path | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         for name, rows in (("reference", self.reference_rows), ("current window", self.current_rows)):

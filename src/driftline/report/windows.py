@@ -1,7 +1,7 @@
 """The two sides of a comparison."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -23,13 +23,18 @@ class Prediction(msgspec.Struct, frozen=True):
 
     Attributes:
         features: Their values by name; None where one is missing.
-        probability: None if there is none, and so with predicted_class.
+        probability: None if there is none, and so with the other outputs.
+        predicted_class: See there.
+        probabilities: Those of the classes, by name.
+        prediction: The number that was predicted.
         timestamp: None in a reference file, and so with the model and its version.
     """
 
     features: dict[str, Any]
     probability: Any = None
     predicted_class: Any = None
+    probabilities: Any = None
+    prediction: Any = None
     timestamp: Moment | None = None
     model: str | None = None
     model_version: str | None = None
@@ -73,6 +78,12 @@ class Window:
     def models(self) -> tuple[str, ...]:
         """The models that scored these rows, each with its version; none for a file."""
         return tuple(sorted({f"{row.model} {row.model_version}" for row in self.predictions if row.model}))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes whose probabilities are in these rows, in the order they are met."""
+        given = (row.probabilities for row in self.predictions if isinstance(row.probabilities, Mapping))
+        return tuple(dict.fromkeys(itertools.chain.from_iterable(given)))
 
     @property
     def features(self) -> tuple[str, ...]:

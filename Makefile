@@ -6,11 +6,11 @@ BENCH := $(VENV)-bench-drift
 ARGS  :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test long e2e chaos reliability load report bench-drift format lock clean
+.PHONY: help setup up test long e2e chaos reliability load report bench-drift bench-models format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  ARGS="..." goes on to the command behind up, test and long (pytest), chaos, load, report and bench-drift.'
+	@echo '  ARGS="..." goes on to the command behind up, test and long (pytest), chaos, load, report and the bench-*.'
 
 setup: $(STAMP) ## A .venv with driftline and all that the other targets need
 	@:
@@ -48,6 +48,9 @@ report: $(STAMP) ## The drift report of what is in the log, in a browser
 
 bench-drift: $(BENCH)/.installed ## Drift detectors against each other, into docs/benchmarks-drift.md; ten minutes, ARGS=--short two
 	@PYTHONPATH=src:benchmarks OMP_NUM_THREADS=1 $(BENCH)/bin/python -m bench_drift $(ARGS)
+
+bench-models: $(STAMP) ## What serving costs beside the model, into docs/benchmarks-models.md; three minutes, ARGS=--short one
+	@PATH="$(VENV)/bin:$$PATH" PYTHONPATH=benchmarks OMP_NUM_THREADS=1 $(VENV)/bin/python -m bench_models $(ARGS)
 
 # River is installed; of NannyML only the files are wanted, so nothing that it depends on.
 $(BENCH)/.installed: requirements/bench-drift.txt requirements/bench-drift-tables.txt | $(STAMP)

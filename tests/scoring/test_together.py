@@ -37,6 +37,10 @@ class Doubling:
 class Elsewhere(Doubling):
     """The same, in what stands for other processes: a batch takes a second."""
 
+    def __init__(self, processes: int = 1) -> None:
+        super().__init__()
+        self.processes = processes
+
     async def score_async(self, rows: Sequence[Row]) -> Sequence[Score]:
         scores = self.score(rows)
         await asyncio.sleep(1)
@@ -102,7 +106,7 @@ def test_a_batch_is_no_longer_than_it_may_be() -> None:
 def test_each_caller_gets_its_own_score_or_its_own_error_whoever_goes_away(
     calls: list[tuple[int, int, bool]], max_rows: int, delay_s: float, elsewhere: bool
 ) -> None:
-    model = Elsewhere() if elsewhere else Doubling()
+    model = Elsewhere(max_rows) if elsewhere else Doubling()
     together = Together(model, max_rows, delay_s)
 
     async def call(value: int, at_s: int, goes: bool) -> Any:
@@ -169,6 +173,23 @@ def test_who_comes_while_a_batch_is_elsewhere_is_in_the_next() -> None:
 
     assert run(main()) == 2
     assert model.batches == [[1], [2, 3]]
+
+
+def test_who_waits_is_shared_out_among_the_processes_that_are_free() -> None:
+    model = Elsewhere(processes=2)
+    together = Together(model, 3)
+
+    async def main() -> float:
+        first = asyncio.create_task(ask(together, 1, 2, 3))
+        await asyncio.sleep(0.5)
+        rest = asyncio.create_task(ask(together, 4, 5, 6, 7, 8, 9, 10))
+        assert await first == [2, 4, 6]
+        assert await rest == [8, 10, 12, 14, 16, 18, 20]
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 3
+    assert model.batches[:2] == [[1, 2], [3]]
+    assert sorted(map(len, model.batches[2:])) == [1, 3, 3]
 
 
 def test_who_has_gone_is_not_scored() -> None:

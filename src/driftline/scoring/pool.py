@@ -24,11 +24,15 @@ class PoolModel:
         package: Its runtime is ``python``.
         processes: How many there are.
 
+    Attributes:
+        processes: How many there are.
+
     Raises:
         ModelError: The model does not load.
     """
 
     def __init__(self, package: Package, processes: int) -> None:
+        self.processes: Final = processes
         self._lanes: Final = [Lane(package.path) for _ in range(processes)]
         self._idle: Final = list(self._lanes)
         self._waiting: Final[deque[asyncio.Future[None]]] = deque()  # a semaphore would be of one loop for good

@@ -1,6 +1,7 @@
 """Rows that are asked for one by one, at the same time, and are scored together where the model gains by it."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -15,9 +16,9 @@ class Together:
     """Scores rows of several callers in one go.
 
     Whoever asks in the same turn of the event loop is in the same batch; the first of them waits ``delay_s`` for
-    others, who may come until then. Of a model in other processes one batch is under way at a time, and who comes
-    meanwhile is in the next; it goes before, when it is as long as it may be. Each caller gets the score of its own
-    row, or the error: where a batch fails, its rows are scored one by one.
+    others, who may come until then. Of a model in other processes as many batches are under way as there are
+    processes, and who comes meanwhile is in one of the next. Each caller gets the score of its own row, or the error:
+    where a batch fails, its rows are scored one by one.
 
     Args:
         model: Gives the scores.
@@ -28,6 +29,7 @@ class Together:
     def __init__(self, model: Model, max_rows: int, delay_s: float = 0.0) -> None:
         self._model: Final = model
         self._elsewhere: Final = model if isinstance(model, AsyncModel) else None
+        self._processes: Final = model.processes if isinstance(model, AsyncModel) else 1
         self._max_rows: Final = max_rows
         self._delay_s: Final = delay_s
         self._line: Final[deque[_Waiting]] = deque()
@@ -43,32 +45,37 @@ class Together:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(row, loop.create_future())
         self._line.append(waiting)
-        if len(self._line) >= self._max_rows:
-            self._begin()
-        elif self._timer is None and not self._under_way:
-            self._begin_later(loop)
+        if len(self._under_way) < self._processes:
+            if len(self._line) >= self._max_rows:
+                self._begin()
+            elif self._timer is None:
+                wait = self._delay_s
+                self._timer = loop.call_later(wait, self._begin) if wait else loop.call_soon(self._begin)
         return await waiting.score
-
-    def _begin_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(self._delay_s, self._begin) if self._delay_s else loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        batch: list[_Waiting] = []
-        while self._line and len(batch) < self._max_rows:
-            waiting = self._line.popleft()
-            if not waiting.score.done():  # whoever has gone is not scored
-                batch.append(waiting)
-        if batch and self._elsewhere is not None:
+        if self._elsewhere is None:
+            self._score_here(self._next(self._max_rows))
+            return
+        free = self._processes - len(self._under_way)
+        while free and self._line:
+            batch = self._next(min(self._max_rows, math.ceil(len(self._line) / free)))
+            free -= 1
             task = asyncio.get_running_loop().create_task(self._score_elsewhere(self._elsewhere, batch))
             self._under_way.add(task)
             task.add_done_callback(self._came_back)
-        elif batch:
-            self._score_here(batch)
+
+    def _next(self, rows: int) -> list["_Waiting"]:
+        """Returns the next in line, without those who have gone."""
+        batch = [self._line.popleft() for _ in range(min(rows, len(self._line)))]
+        return [waiting for waiting in batch if not waiting.score.done()]
 
     def _score_here(self, batch: list["_Waiting"]) -> None:
+        if not batch:
+            return
         model, rows = self._model, [waiting.row for waiting in batch]
         try:
             scores = [model.score_row(rows[0])] if len(rows) == 1 else checked(model.score(rows), len(rows))
@@ -82,6 +89,8 @@ class Together:
         tell(batch, scores)
 
     async def _score_elsewhere(self, model: AsyncModel, batch: list["_Waiting"]) -> None:
+        if not batch:
+            return
         try:
             scores = checked(await model.score_async([waiting.row for waiting in batch]), len(batch))
         except asyncio.CancelledError:

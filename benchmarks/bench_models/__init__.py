@@ -1,0 +1,1 @@
+"""What serving a model costs beside the model itself: ``make bench-models``."""

@@ -103,7 +103,9 @@ class Settings(BaseSettings):
         description="Whether a model may be loaded from a pickle, which can run any code as it is loaded.",
     )
     reference: LocalPath | None = Field(
-        default=None, description="File with the reference profile; none for reference.json in the data folder."
+        default=None,
+        description="File with the reference profile; none for reference.json in the data folder or, without that, "
+        "in the model package.",
     )
     reference_rows: int = Field(
         default=2000,

@@ -18,6 +18,7 @@ from driftline.cli import (
     keys,
     ledger,
     log,
+    model,
     monitor,
     query,
     reference,
@@ -52,7 +53,7 @@ keys_app = typer.Typer(no_args_is_help=True, help="Who may ask: draws API keys, 
 
 model_app = typer.Typer(
     no_args_is_help=True,
-    help="Models: which of their versions answer, and which are tried beside them.",
+    help="Models: makes packages and checks them; which of their versions answer, and which are tried beside them.",
 )
 
 reference_app = typer.Typer(
@@ -87,6 +88,8 @@ _add(alerts_app, "test", alerts.try_out, alerts.TEST_EPILOG)
 _add(keys_app, "add", keys.add, keys.ADD_EPILOG)
 _add(keys_app, "list", keys.show, keys.LIST_EPILOG)
 _add(keys_app, "revoke", keys.revoke, keys.REVOKE_EPILOG)
+_add(model_app, "init", model.init, model.INIT_EPILOG)
+_add(model_app, "check", model.check, model.CHECK_EPILOG)
 _add(model_app, "list", serving.show, serving.LIST_EPILOG)
 _add(model_app, "promote", serving.promote, serving.PROMOTE_EPILOG)
 _add(model_app, "rollback", serving.rollback, serving.ROLLBACK_EPILOG)

@@ -1,10 +1,13 @@
 """The model package that the settings name, and the reference that goes with it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from driftline.contract.package import Package
+    from driftline.scoring import Model
     from driftline.settings import Settings
 
 
@@ -29,3 +32,15 @@ def reference_in_use(settings: "Settings") -> Path:
         return settings.reference_file
     own = package_of(settings).reference
     return own if own.exists() else settings.reference_file
+
+
+@contextmanager
+def closed(model: "Model") -> Iterator[None]:
+    """Ends the processes of a model that has some, when the block ends."""
+    from driftline.scoring import AsyncModel  # noqa: PLC0415 - see read_settings
+
+    try:
+        yield
+    finally:
+        if isinstance(model, AsyncModel):
+            model.close()

@@ -46,10 +46,11 @@ def replay(
 
     package = package_of(settings)
     schema = package.schema
+    allow = settings.pickle == "allow"
     unlogged = [feature.name for feature in schema.inputs if feature.log != "keep"]
     if unlogged:
         raise ModelError(f"{', '.join(unlogged)} cannot be scored again: the log has no value of it, as log says")
-    served, pairing, refused = Served(package, load_model(package)), Pairing(schema), _Refused()
+    served, pairing, refused = Served(package, load_model(package, allow_pickle=allow)), Pairing(schema), _Refused()
     named = name or schema.name
     for chunk in answered(settings.log_dir, named, champion, settings.query_memory_bytes):
         kept, scored = _scored(served, chunk, refused)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from driftline import layout
 from driftline.cli.exits import epilog
 from driftline.cli.options import AllowPickle, Broker, Data, Model, pickle_setting, read_settings
-from driftline.cli.package import package_of
+from driftline.cli.package import closed, package_of
 
 if TYPE_CHECKING:
     from driftline.api.served import Scored, Served
@@ -57,7 +58,8 @@ def score(
     worker takes it to the log.
     """
     settings = read_settings(data=data, broker=broker, model=model, pickle=pickle_setting(allow_pickle))
-    from driftline.api.served import Served  # noqa: PLC0415 - see read_settings
+    from driftline.api.hash_key import hash_key  # noqa: PLC0415 - see read_settings
+    from driftline.api.served import Served  # noqa: PLC0415
     from driftline.offline.predictions_file import refuse_suffix  # noqa: PLC0415
     from driftline.offline.scored import refuse_missing  # noqa: PLC0415
     from driftline.scoring import load_model  # noqa: PLC0415
@@ -67,12 +69,14 @@ def score(
     table = Table(file)
     if output is not None:
         refuse_suffix(output)
-    served = Served(package, load_model(package, allow_pickle=settings.pickle == "allow"))
+    model_of_it = load_model(package, allow_pickle=settings.pickle == "allow")
+    key = hash_key(layout.hash_key_file(settings.data), package.schema) if log else b""
+    served = Served(package, model_of_it, key)
     refuse_missing(table, served)
     surplus = [name for name in table.names if name not in served.schema.names]
     if surplus:
         typer.echo(f"left out, for the model has no such feature: {', '.join(surplus)}", err=True)
-    with _written(output, served, log=log) as write:
+    with closed(model_of_it), _written(output, served, log=log) as write:
         rows = asyncio.run(_log(settings, table, served, write)) if log else _score(table, served, write)
     if output is not None:
         typer.echo(f"{rows:,} rows scored, written to {output}")

@@ -176,6 +176,25 @@ def test_a_heavy_challenger_scores_many_rows_at_once_and_beside_the_loop(
     assert calls == [1] * shadow.TRIALS + [256, 256, 600 - shadow.TRIALS - 512]
 
 
+def test_a_light_challenger_scores_in_short_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "HEAVY_S", 10 * shadow.KEPT_S)
+    calls: list[int] = []
+
+    class Counting(Odd):
+        def score(self, rows: Sequence[Row]) -> list[Any]:
+            calls.append(len(rows))
+            return super().score(rows)
+
+    stage = Stage(tmp_path, Counting())
+
+    async def script() -> None:
+        await stage.predict(*map(float, range(100)))
+        await eventually(lambda: len(stage.events()) == 200)
+
+    stage.run(script)
+    assert 1 <= max(calls) <= 10
+
+
 def test_a_challenger_leaves_half_of_the_outbox_to_answers(tmp_path: Path) -> None:
     stage = Stage(tmp_path, max_bytes=40_000)
     before = dropped("outbox_full")

@@ -24,7 +24,9 @@ log = structlog.get_logger()
 
 MOST_ROWS: Final = 10_000
 BATCH_ROWS: Final = 256
+GATHER_S: Final = 0.005
 HEAVY_S: Final = 0.0005
+KEPT_S: Final = 0.00003  # what it takes, at least, to keep a score
 TRIALS: Final = 5
 STOP_S: Final = 0.5
 
@@ -38,9 +40,8 @@ DROPPED: Final = {
 
 
 class _Asked(NamedTuple):
-    """One row that was answered, for one challenger."""
+    """One row that was answered."""
 
-    challenger: Challenger
     scored: Scored
     request_id: str
     origin: Origin
@@ -49,9 +50,10 @@ class _Asked(NamedTuple):
 class Shadows:
     """Has challengers score what was answered.
 
-    A light model scores in the loop, one row in each of its turns, so that a request waits for one row at most; one
-    that takes longer than :data:`HEAVY_S` for a row scores many at a time in a thread. The queue has a bound, and rows
-    that find it full are dropped and counted: under load the answers go first.
+    Rows gather for a moment, in which the answer leaves and others come. Then a light model scores in the loop, in
+    turns of about :data:`HEAVY_S`; a request may have to wait for one. A model that takes longer than that for one row
+    scores many at a time in a thread. The queue of a challenger has a bound, and rows that find it full are dropped and
+    counted: under load the answers go first.
 
     Args:
         roster: Says who is a challenger of whom.
@@ -59,7 +61,7 @@ class Shadows:
 
     def __init__(self, roster: Roster) -> None:
         self._roster: Final = roster
-        self._queue: Final[deque[_Asked]] = deque()
+        self._queues: Final[dict[Challenger, deque[_Asked]]] = {}
         self._filled: Final = asyncio.Event()
         self._idle: Final = asyncio.Event()
         self._idle.set()
@@ -70,11 +72,12 @@ class Shadows:
     def offer(self, answered: Served, scored: Sequence[Scored], request_ids: Sequence[str], origin: Origin) -> None:
         """Takes rows that were answered and kept; costs nothing where nobody is a challenger."""
         for challenger in self._roster.shadows(answered):
-            room = max(0, MOST_ROWS - len(self._queue))
+            queue = self._queues.setdefault(challenger, deque())
+            room = MOST_ROWS - len(queue)
             if room < len(scored):
                 DROPPED["queue_full"].inc(len(scored) - room)
             for each, request_id in zip(scored[:room], request_ids[:room], strict=True):
-                self._queue.append(_Asked(challenger, each, request_id, origin))
+                queue.append(_Asked(each, request_id, origin))
             self._filled.set()
             self._idle.clear()
 
@@ -86,11 +89,12 @@ class Shadows:
         """
         while True:
             await self._filled.wait()
-            while self._queue:
-                rows = self._next_rows()
+            await asyncio.sleep(GATHER_S)
+            while self._queues:
+                challenger, rows = self._next_rows()
                 self._in_hand = len(rows)
                 try:
-                    await self._score(rows, keeper)
+                    await self._score(challenger, rows, keeper)
                 except Exception:  # it must not end what serves the others
                     DROPPED["failed"].inc(len(rows))
                     log.exception("shadow.failed")
@@ -104,20 +108,22 @@ class Shadows:
         try:
             await asyncio.wait_for(self._idle.wait(), STOP_S)
         except TimeoutError:
-            DROPPED["stopped"].inc(self._in_hand + len(self._queue))
-            self._queue.clear()
+            DROPPED["stopped"].inc(self._in_hand + sum(map(len, self._queues.values())))
+            self._queues.clear()
 
-    def _next_rows(self) -> list[_Asked]:
-        first = self._queue.popleft()
-        rows = [first]
-        cost = self._costs.get(first.challenger)
-        if isinstance(first.challenger.served.model, AsyncModel) or (cost and cost.is_known and not cost.is_light):
-            while self._queue and len(rows) < BATCH_ROWS and self._queue[0].challenger is first.challenger:
-                rows.append(self._queue.popleft())
-        return rows
+    def _next_rows(self) -> tuple[Challenger, list[_Asked]]:
+        """Of one challenger after the other."""
+        challenger = next(iter(self._queues))
+        queue = self._queues.pop(challenger)
+        at_most = BATCH_ROWS
+        if not isinstance(challenger.served.model, AsyncModel):
+            at_most = self._costs.setdefault(challenger, _Cost()).rows_at_once
+        rows = [queue.popleft() for _ in range(min(at_most, len(queue)))]
+        if queue:
+            self._queues[challenger] = queue
+        return challenger, rows
 
-    async def _score(self, rows: list[_Asked], keeper: Keeper) -> None:
-        challenger = rows[0].challenger
+    async def _score(self, challenger: Challenger, rows: list[_Asked], keeper: Keeper) -> None:
         served = challenger.served
         features = [challenger.features(row.scored.features) for row in rows]
         try:
@@ -145,8 +151,8 @@ class Shadows:
         rows = [inputs(each) for each in features]
         if isinstance(model, AsyncModel):
             return await model.score_async(rows)
-        cost = self._costs.setdefault(challenger, _Cost())
-        if cost.is_light:
+        cost = self._costs[challenger]
+        if cost.is_known and not cost.is_heavy:
             return model.score(rows)
 
         def timed() -> tuple[Sequence[Score], float]:
@@ -154,7 +160,7 @@ class Shadows:
             return model.score(rows), perf_counter() - began
 
         scores, took_s = await asyncio.to_thread(timed)
-        if len(rows) == 1:
+        if not cost.is_known:
             cost.note(took_s)
         return scores
 
@@ -169,17 +175,23 @@ class _Cost:
     """What it takes to score one row: the least of the first calls, for loading is not scoring."""
 
     def __init__(self) -> None:
-        self._calls = 0
+        self._trials = 0
         self._least_s = math.inf
 
     @property
     def is_known(self) -> bool:
-        return self._calls >= TRIALS
+        return self._trials >= TRIALS
 
     @property
-    def is_light(self) -> bool:
-        return self.is_known and self._least_s < HEAVY_S
+    def is_heavy(self) -> bool:
+        return self._least_s >= HEAVY_S
+
+    @property
+    def rows_at_once(self) -> int:
+        if not self.is_known:
+            return 1
+        return BATCH_ROWS if self.is_heavy else max(1, int(HEAVY_S / (self._least_s + KEPT_S)))
 
     def note(self, took_s: float) -> None:
-        self._calls += 1
+        self._trials += 1
         self._least_s = min(self._least_s, took_s)

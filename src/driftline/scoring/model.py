@@ -45,12 +45,11 @@ class AsyncModel(Model, Protocol):
 
     What :class:`Model` promises holds here too. ``score`` and ``score_row`` wait without letting anything else run:
     they are for a process that has nothing else to do, and never for one with an event loop.
-
-    Attributes:
-        processes: How many calls it works on at once; others wait for their turn.
     """
 
-    processes: int
+    @property
+    def processes(self) -> int:
+        """How many calls it works on at once; others wait for their turn."""
 
     async def score_async(self, rows: Sequence[Row]) -> Sequence[Score]:
         """Returns the score of each row; it may be cancelled, and is called by any number of tasks at once.

@@ -40,10 +40,11 @@ def run(api: ApiProcess, directory: Path, *arguments: str) -> str:
 def test_every_answer_is_what_the_document_says_and_no_key_is_no_way_in(start_api: StartApi, tmp_path: Path) -> None:
     token = add_key(tmp_path / "keys.toml", "schemathesis")
     api = start_api(keys=tmp_path / "keys.toml")
-    # That a tensor has as many elements as its shape says is nothing that a schema can say.
-    arguments = ["--exclude-operation-id-regex", "^v2_infer", "--header", f"Authorization: Bearer {token}"]
+    # That a tensor has as many elements as its shape says is nothing that a schema can say; and what a version is asked
+    # for by its own path is what the model is asked for by its name.
+    arguments = ["--exclude-operation-id-regex", "^v2_infer|^predict_2$", "--header", f"Authorization: Bearer {token}"]
     said = run(api, tmp_path, "--max-examples", "20", *arguments)
-    assert "18 selected / 20 total" in said
+    assert "20 selected / 23 total" in said
 
 
 def test_so_it_is_for_a_model_with_features_of_all_types(start_api: StartApi, tmp_path: Path) -> None:

@@ -34,18 +34,16 @@ LOGGED = [
 ]
 
 
-def _of_output(output: str, **more: Any) -> ModelSchema:
-    return ModelSchema.from_mapping(
-        {"name": f"a {output}", "version": "1", "output": output, "features": LOGGED, **more}
-    )
+def _of_output(name: str, output: str, **more: Any) -> ModelSchema:
+    return ModelSchema.from_mapping({"name": name, "version": "1", "output": output, "features": LOGGED, **more})
 
 
 OF_EACH_OUTPUT = {
-    "binary": _of_output("binary"),
-    "labels": _of_output("binary", labels=["stays", "leaves"], threshold=0.9),
-    "multiclass": _of_output("multiclass", labels=["class", "b c", "class0"]),
-    "whole labels": _of_output("multiclass", labels=[3, 1, 2]),
-    "regression": _of_output("regression"),
+    "binary": _of_output("binary", "binary"),
+    "labels": _of_output("two labels", "binary", labels=["stays", "leaves"], threshold=0.9),
+    "multiclass": _of_output("multiclass", "multiclass", labels=["class", "b c", "class0"]),
+    "whole labels": _of_output("whole labels", "multiclass", labels=[3, 1, 2]),
+    "regression": _of_output("a number", "regression"),
 }
 """Models of all outputs, and of all that can be logged of a feature."""
 SCORES: dict[str, Score] = {

@@ -1,7 +1,9 @@
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no stubs
@@ -10,21 +12,24 @@ from driftline.contract.examples import feedback_refusals, refusals
 from driftline.contract.feedback import Outcomes
 from driftline.contract.json_schema import asked
 from driftline.contract.openapi import document, to_yaml
+from driftline.contract.openapi_models import places_of
+from driftline.contract.outputs import outputs_of
 from driftline.contract.package import seed_schema
 from driftline.contract.problems import FEEDBACK_CODES, PROBLEMS
 from driftline.contract.schema import MOST_EXACT, Feature, ModelSchema
-from tests.contract.schemas import ALL_TYPES, OF_EACH_OUTPUT
+from tests.contract.schemas import ALL_TYPES, OF_EACH_OUTPUT, SCORES
 
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 DOCUMENT = document(seed_schema())
 OPEN = ("/health", "/v2/health", "/ping")
 
 
+SEVERAL = places_of([ALL_TYPES, *OF_EACH_OUTPUT.values()], [ALL_TYPES, *OF_EACH_OUTPUT.values()])
 DOCUMENTS = {
     "the seed's": DOCUMENT,
     "all types": document(ALL_TYPES),
     **{name: document(schema) for name, schema in OF_EACH_OUTPUT.items()},
-    "several": document(ALL_TYPES, Outcomes.of([ALL_TYPES, *OF_EACH_OUTPUT.values()])),
+    "several": document(ALL_TYPES, SEVERAL),
 }
 
 
@@ -61,7 +66,7 @@ def test_it_is_openapi_3_1_with_one_operation_for_each_route() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
     assert {path for path in DOCUMENT["paths"] if not path.startswith("/v2")} == {
         *("/predict", "/predict/batch", "/feedback", "/health", "/health/live", "/health/ready", "/metrics"),
-        *("/invocations", "/ping", "/version"),
+        *("/models", "/models/seed/predict", "/models/seed/versions/1/predict", "/invocations", "/ping", "/version"),
     }
     ids = [operation["operationId"] for operation in operations()]
     assert len(ids) == len(set(ids))
@@ -178,3 +183,23 @@ def test_the_document_of_several_models_takes_the_outcomes_of_all() -> None:
     for outcome in (0, True, "leaves", "class0", 3, 0.25):
         validator(feedback).validate({**feedback["examples"][0], "outcome": outcome})
     assert not validator(feedback).is_valid({**feedback["examples"][0], "outcome": "goes"})
+
+
+def test_each_model_that_is_served_is_described_where_it_answers() -> None:
+    made = DOCUMENTS["several"]
+    assert len(SEVERAL) == 2 * (1 + len(OF_EACH_OUTPUT))
+    for path, schema in SEVERAL.items():
+        operation = made["paths"][path]["post"]
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        asked_for = validator(body, made)
+        asked_for.validate(schema.example)
+        assert not asked_for.is_valid({**schema.example, "other": 1})
+        [example] = made["components"]["schemas"][answer["$ref"].rpartition("/")[2]]["examples"]
+        validator(answer, made).validate(example)
+        score = SCORES.get(next((name for name, each in OF_EACH_OUTPUT.items() if each == schema), "binary"), 0.5)
+        outputs = outputs_of(schema)
+        assert set(example) == set(msgspec.to_builtins(outputs.response("id", *outputs.of(score))))
+    assert "/models/a%20number/versions/1/predict" in SEVERAL
+    names = made["components"]["schemas"]
+    assert all(re.fullmatch(r"[a-zA-Z0-9._-]+", name) for name in names), "OpenAPI allows no others"

@@ -21,7 +21,7 @@ from driftline.api.guard import Guard, KeyRing
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
 from driftline.api.mlflow import MLFLOW_FORMS, mlflow_routes
-from driftline.api.models import models_routes
+from driftline.api.models import models_routes, places
 from driftline.api.observe import Observed, respond
 from driftline.api.rates import Rates
 from driftline.api.reload import Follower, loader
@@ -29,7 +29,6 @@ from driftline.api.routes import Form, KeptRoute, Routes
 from driftline.api.service import Service
 from driftline.api.v2.answers import error_of_problem
 from driftline.api.v2.routes import V2, v2_routes
-from driftline.contract.feedback import Outcomes
 from driftline.contract.openapi import document
 from driftline.contract.package import seed_package
 from driftline.contract.problems import Answer, problem
@@ -100,7 +99,10 @@ def _routes(service: Service, config: ApiConfig) -> list[BaseRoute]:
         return Response(payload, headers={"content-type": content_type})
 
     async def openapi(_: Request) -> Response:
-        return Response(openapi_of(service.roster.default().schema, service.outcomes()), media_type="application/json")
+        return Response(
+            openapi_of(service.roster.default().schema, tuple(places(service.roster.lineup).items())),
+            media_type="application/json",
+        )
 
     async def docs(_: Request) -> Response:
         return docs_page(config.app_name)
@@ -124,8 +126,8 @@ def _routes(service: Service, config: ApiConfig) -> list[BaseRoute]:
     return routes if config.metrics else [*routes, Route("/metrics", metrics)]
 
 
-def _openapi_json(schema: ModelSchema, outcomes: Outcomes, *, keys_needed: bool) -> bytes:
-    return json.dumps(document(schema, outcomes, keys_needed=keys_needed), ensure_ascii=False).encode()
+def _openapi_json(schema: ModelSchema, places: tuple[tuple[str, ModelSchema], ...], *, keys_needed: bool) -> bytes:
+    return json.dumps(document(schema, dict(places), keys_needed=keys_needed), ensure_ascii=False).encode()
 
 
 def _problem_of_http(error: HTTPException) -> Answer:

@@ -13,7 +13,6 @@ from driftline.api.answering import answered
 from driftline.api.batch import Limits
 from driftline.api.health import readiness
 from driftline.api.keeper import Headers, Keeper, Kept, Origin
-from driftline.api.models import MODELS
 from driftline.api.observe import respond
 from driftline.api.predict import JSON_HEADERS, NOT_LOGGED, check_framing, failed, not_kept, refuse
 from driftline.api.routes import Form, KeptRoute
@@ -22,6 +21,7 @@ from driftline.api.service import Service
 from driftline.contract.event import encode
 from driftline.contract.frames import Frame, frame_of_csv, frame_of_json
 from driftline.contract.mlflow import OUTPUT, as_mlflow, outputs_asked
+from driftline.contract.openapi_models import MODELS
 from driftline.contract.problems import Answer
 from driftline.contract.request import Features
 from driftline.contract.schema import ModelSchema

@@ -1,7 +1,5 @@
 """The routes that name a model: which there are, and a prediction of one of them."""
 
-from typing import Final
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,10 +12,9 @@ from driftline.api.observe import respond
 from driftline.api.predict import JSON_HEADERS, refuse
 from driftline.api.routes import KeptRoute
 from driftline.api.service import Service
+from driftline.contract.openapi_models import MODELS, Places, places_of
 from driftline.contract.problems import Answer
 from driftline.errors import InputError, ModelNotFoundError
-
-MODELS: Final = "/models"
 
 
 def models_routes(service: Service, max_body_bytes: int) -> list[BaseRoute]:
@@ -49,6 +46,13 @@ def models_routes(service: Service, max_body_bytes: int) -> list[BaseRoute]:
         KeptRoute(f"{MODELS}/{{name}}/predict", predict, timed=True),
         KeptRoute(f"{MODELS}/{{name}}/versions/{{version}}/predict", predict, timed=True),
     ]
+
+
+def places(lineup: Lineup) -> Places:
+    """Returns who answers at each path that names a model."""
+    serving = (model.serving.schema for model in lineup.models.values())
+    versions = (served.schema for model in lineup.models.values() for served in model.versions.values())
+    return places_of(serving, versions)
 
 
 def listing(lineup: Lineup) -> bytes:

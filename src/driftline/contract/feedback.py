@@ -61,7 +61,7 @@ class Outcomes(NamedTuple):
     @property
     def shown(self) -> Label | float:
         """An outcome, for documentation."""
-        return self.classes[-1] if self.classes else 12.5
+        return self.classes[1] if self.classes else 12.5
 
     def settled(self, value: str | float | bool) -> Label | float:
         """Returns a valid outcome as it is kept: a class as its model calls it, another number as a double."""

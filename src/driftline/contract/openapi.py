@@ -27,6 +27,7 @@ from driftline.contract.messages import (
 )
 from driftline.contract.openapi_batch import BATCH_PATH, batch_operation
 from driftline.contract.openapi_mlflow import mlflow_paths, mlflow_schemas
+from driftline.contract.openapi_models import Places, models_paths, models_schemas, places_of
 from driftline.contract.openapi_v2 import TAG as V2_TAG
 from driftline.contract.openapi_v2 import v2_paths, v2_schemas
 from driftline.contract.package import seed_schema
@@ -57,15 +58,16 @@ _LOGGED = {
 _RETRY_AFTER = {"description": "Seconds after which to come again.", "schema": {"type": "integer", "minimum": 0}}
 
 
-def document(schema: ModelSchema, outcomes: Outcomes | None = None, *, keys_needed: bool = False) -> Json:
+def document(schema: ModelSchema, places: Places | None = None, *, keys_needed: bool = False) -> Json:
     """Returns the OpenAPI 3.1 document of an API that serves a model.
 
     Args:
-        schema: What the model takes and gives.
-        outcomes: What the outcomes of all models may be that are served; None if there is but this one.
+        schema: What the model takes and gives that answers ``/predict``.
+        places: All that are served, by where they answer; None if there is but this one.
         keys_needed: Whether it must be asked with a key, or is only able to ask for one.
     """
-    outcomes = outcomes or Outcomes.of([schema])
+    places = places_of([schema], [schema]) if places is None else places
+    outcomes = Outcomes.of([schema, *places.values()])
     classes: list[type[BaseModel]] = [request_class(schema), response_class(schema), event_class(schema)]
     classes += [feedback_class(outcomes), feedback_batch_class(outcomes), FeedbackResponse]
     classes += [feedback_event_class(outcomes)]
@@ -97,6 +99,7 @@ def document(schema: ModelSchema, outcomes: Outcomes | None = None, *, keys_need
         "paths": {
             "/predict": {"post": _predict(schema)},
             BATCH_PATH: {"post": batch_operation(schema, _predict(schema), _refusal)},
+            **models_paths(places, schema, _predict, _key_refusals(schema)),
             "/feedback": {"post": _feedback(outcomes)},
             "/health": {"get": _health("health", "Whether requests should be sent here", ready=True)},
             "/health/live": {"get": _health("live", "Whether the process answers at all", ready=False)},
@@ -106,7 +109,13 @@ def document(schema: ModelSchema, outcomes: Outcomes | None = None, *, keys_need
             **mlflow_paths(schema),
         },
         "components": {
-            "schemas": {**definitions["$defs"], **_schemas(), **v2_schemas(schema), **mlflow_schemas(schema)},
+            "schemas": {
+                **definitions["$defs"],
+                **models_schemas(places, schema),
+                **_schemas(),
+                **v2_schemas(schema),
+                **mlflow_schemas(schema),
+            },
             "securitySchemes": _SECURITY_SCHEMES,
         },
         "security": [*({name: []} for name in _SECURITY_SCHEMES), *([] if keys_needed else [{}])],
@@ -226,8 +235,12 @@ def _health(operation: str, summary: str, *, ready: bool) -> Json:
     }
 
 
-def _metrics(schema: ModelSchema) -> Json:
+def _key_refusals(schema: ModelSchema) -> Json:
     answers = {code: answer for code, answer in refusals(schema).items() if code in _KEY_CODES}
+    return {str(status): _refusal(status, answers) for status in sorted({each.status for each in answers.values()})}
+
+
+def _metrics(schema: ModelSchema) -> Json:
     return {
         "operationId": "metrics",
         "tags": ["operations"],
@@ -237,7 +250,7 @@ def _metrics(schema: ModelSchema) -> Json:
                 "description": "The Prometheus text format.",
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             },
-            **{str(status): _refusal(status, answers) for status in sorted({each.status for each in answers.values()})},
+            **_key_refusals(schema),
         },
     }
 

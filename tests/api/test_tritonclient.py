@@ -88,7 +88,7 @@ def test_its_errors_have_our_words_and_status(client: triton.InferenceServerClie
     right = matrix(ROWS, binary=True)
     assert refused("sead", right) == (
         "404",
-        "No such model is served. No model of this name is served; did you mean seed?",
+        "No model of this name is served; did you mean seed?",
     )
     assert refused("seed", right, outputs=[triton.InferRequestedOutput("x")])[0] == "400"
     for binary in (True, False):

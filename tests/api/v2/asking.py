@@ -13,6 +13,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from driftline.api.batch import Limits
 from driftline.api.keeper import Keeper
+from driftline.api.predict import Choose
 from driftline.api.served import Served
 from driftline.api.v2.infer import infer
 from driftline.contract.package import Package
@@ -51,9 +52,10 @@ class Place:
         package = Package(directory, schema, {"runtime": "told"}, None, None, None, 0.0)
         self.served = Served(package, self.model)
         self.keeper = Keeper(self.outbox, durable=False)
+        self.chosen: Choose | None = None
 
     def answer(self, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-        return asyncio.run(infer(self.served, self.keeper, LIMITS, dict(headers or {}), body))
+        return asyncio.run(infer(self.served, self.keeper, LIMITS, dict(headers or {}), body, chosen=self.chosen))
 
     def answered(
         self,

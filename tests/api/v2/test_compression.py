@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,7 +34,10 @@ def test_a_compressed_body_is_what_it_was(body: bytes, coding: str) -> None:
 
 def test_a_bomb_is_not_made_longer_than_a_body_may_be() -> None:
     bomb = gzip.compress(bytes(5_000_000))
+    tracemalloc.start()
     assert refused(bomb, "gzip") == "body_too_large"
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
     assert decompressed(gzip.compress(bytes(100)), "gzip", 100) == bytes(100)
     assert refused(gzip.compress(bytes(101)), "gzip", 100) == "body_too_large"
 

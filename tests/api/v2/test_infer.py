@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import tritonclient.http as triton
@@ -132,6 +133,17 @@ def test_what_cannot_be_kept_is_not_told(tmp_path: Path) -> None:
     place = Place(tmp_path, ONE, 1.5, max_outbox_bytes=2000)
     assert place.refusal({"x": np.arange(9.0)})[0] == "outbox_full"
     assert place.events() == []
+
+
+def test_a_single_row_may_be_a_canarys_and_the_answer_says_who_gave_it(tmp_path: Path) -> None:
+    place = Place(tmp_path / "serving", ONE, 1.5)
+    canary = Place(tmp_path / "canary", msgspec.structs.replace(ONE, version="8"), 2.5)
+    place.chosen = lambda _, features: (canary.served, features)
+    result = place.ask({"x": np.array([1.0])})
+    assert result.get_response()["model_version"] == "8"
+    assert result.as_numpy("prediction").tolist() == [2.5]
+    assert [event["model_version"] for event in place.events()] == ["8"]
+    assert place.ask({"x": np.array([1.0, 2.0])}).get_response()["model_version"] == "7"
 
 
 def test_an_output_that_there_is_not_is_refused_before_anything_is_scored(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from driftline.api.keys import add_key
 from driftline.api.v2.answers import error_of_problem
 from driftline.contract.problems import PROBLEMS, FieldError, InvalidFieldsError, problem, problem_of
 from driftline.contract.v2.request import HEADER_LENGTH
-from tests.api.api_process import ApiProcess
+from tests.api.api_process import ApiProcess, parse_samples
 from tests.api.conftest import StartApi
 from tests.waiting import wait_until
 
@@ -115,7 +115,8 @@ def test_every_problem_can_be_told_and_a_wrong_request_is_400() -> None:
     for code, (status, title, _) in PROBLEMS.items():
         told = error_of_problem(problem(code, "Detail."))
         assert told.status == (400 if status == 422 else status)
-        assert json.loads(told.body) == {"error": f"{title}. Detail."}
+        alone = code == "model_not_found" or status in {400, 408, 413, 415, 422}
+        assert json.loads(told.body) == {"error": "Detail." if alone else f"{title}. Detail."}
         assert dict(told.headers)["content-type"] == "application/json"
     assert dict(error_of_problem(problem("overloaded", "x")).headers)["retry-after"] == "1"
 
@@ -175,7 +176,7 @@ def test_a_server_that_is_not_ready_is_503_and_says_so_but_lives(tmp_path: Path)
 def test_a_probe_needs_no_key_and_who_has_none_is_told_so_in_the_same_words(
     start_api: StartApi, tmp_path: Path
 ) -> None:
-    add_key(tmp_path / "keys.toml", "one")
+    token = add_key(tmp_path / "keys.toml", "one")
     api = start_api(keys=tmp_path / "keys.toml")
     assert api.client.get("/v2/health/live").status_code == 200
     assert api.client.get("/v2/health/ready").status_code == 200
@@ -183,6 +184,8 @@ def test_a_probe_needs_no_key_and_who_has_none_is_told_so_in_the_same_words(
         response = api.client.request(method, path)
         assert "key is needed" in error_of(response, 401)
         assert "www-authenticate" in response.headers
+    samples = parse_samples(api.client.get("/metrics", headers={"x-api-key": token}).text)
+    assert samples['driftline_events_refused_total{reason="key_missing"}'] == 1  # of the inference
 
 
 def test_refusals_are_counted_as_others_are(api: ApiProcess) -> None:

@@ -11,6 +11,8 @@ JSON_HEADERS: Final = (
     ("content-type", "application/json"),
 )  # with a parameter behind it, KServe's client reads no error
 _LISTED_ERRORS: Final = 10
+_OF_WRONG_REQUESTS: Final = (400, 408, 413, 415, 422)
+"""The details of these say all; those of others go on from the title."""
 
 
 def json_answer(told: object, status: int = HTTPStatus.OK) -> Answer:
@@ -29,7 +31,10 @@ def error_of_problem(refusal: Answer, **members: bool) -> Answer:
     """
     document: dict[str, Any] = msgspec.json.decode(refusal.body)
     errors = [error["detail"] for error in document.get("errors", ())]
-    text = " ".join(errors[:_LISTED_ERRORS]) or f"{document['title']}. {document['detail']}"
+    alone = refusal.status in _OF_WRONG_REQUESTS or document["code"] == "model_not_found"
+    text = " ".join(errors[:_LISTED_ERRORS]) or (
+        document["detail"] if alone else f"{document['title']}. {document['detail']}"
+    )
     if len(errors) > _LISTED_ERRORS:
         text += f" And {len(errors) - _LISTED_ERRORS} more."
     status = HTTPStatus.BAD_REQUEST if refusal.status == HTTPStatus.UNPROCESSABLE_ENTITY else refusal.status

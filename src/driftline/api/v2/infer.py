@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from driftline.api.batch import Limits
 from driftline.api.keeper import Headers, Keeper, Kept, Origin
-from driftline.api.predict import NOT_LOGGED, failed, not_kept, refuse
+from driftline.api.predict import NOT_LOGGED, Choose, failed, not_kept, refuse
 from driftline.api.served import Scored, Served
 from driftline.api.v2.answers import JSON_HEADERS
 from driftline.api.v2.compression import compressed, decompressed
@@ -26,11 +27,12 @@ _FEW_ROWS: Final = 200
 
 class _Asked(NamedTuple):
     request: InferRequest
-    told: tuple[Told, ...]
     rows: list[Features]
 
 
-async def infer(served: Served, keeper: Keeper, limits: Limits, headers: Headers, body: bytes) -> Answer:
+async def infer(
+    served: Served, keeper: Keeper, limits: Limits, headers: Headers, body: bytes, *, chosen: Choose | None = None
+) -> Answer:
     """Returns the answer to a request; one that is refused gets a problem document.
 
     By then, if it is 200 and does not say otherwise in a header, the event of each row is in the outbox.
@@ -41,16 +43,19 @@ async def infer(served: Served, keeper: Keeper, limits: Limits, headers: Headers
         limits: How many rows there may be, and how many bytes once the body is decompressed.
         headers: The request's. Its content type says nothing: clients send none, or a wrong one.
         body: As it came.
+        chosen: May give a single row to another version; None for the very version that was named.
     """
     try:
         # In a thread it takes no less time, but others get their turn.
+        read = partial(_read, served, limits, headers, body)
         small = len(body) <= _SMALL_BYTES and headers.get("content-encoding") is None
-        asked = (
-            _read(served, limits, headers, body)
-            if small
-            else await asyncio.to_thread(_read, served, limits, headers, body)
-        )
-        scored = await _scored(served, asked.rows)
+        asked = read() if small else await asyncio.to_thread(read)
+        rows = asked.rows
+        if chosen is not None and len(rows) == 1:
+            served, features = chosen(served, rows[0])
+            rows = [features]
+        told = told_outputs(served.schema, asked.request)
+        scored = await _scored(served, rows)
     except InputError as error:
         return refuse(error)
     except ScoringError as error:
@@ -59,19 +64,17 @@ async def infer(served: Served, keeper: Keeper, limits: Limits, headers: Headers
         kept = await keeper.keep_all(served, scored, _origin(headers, asked.request))
     except OutboxError as error:
         return not_kept(error)
-    if len(scored) <= _FEW_ROWS:
-        return _told(served, asked, headers, scored, kept)
-    return await asyncio.to_thread(_told, served, asked, headers, scored, kept)
+    write = partial(_answer, served, asked.request, told, headers, scored, kept)
+    return write() if len(scored) <= _FEW_ROWS else await asyncio.to_thread(write)
 
 
 def _read(served: Served, limits: Limits, headers: Headers, body: bytes) -> _Asked:
     plain = decompressed(body, headers.get("content-encoding"), limits.body_bytes)
     request = read_request(plain, headers.get(HEADER_LENGTH))
-    told = told_outputs(served.schema, request)
     columns = columns_of(served.schema, request.inputs)
     if any(len(column) > limits.rows for column in columns.values()):
         raise InputError("too_many_rows", f"There are more than {limits.rows} rows.")
-    return _Asked(request, told, features_of_columns(served.schema, served.decoder, columns))
+    return _Asked(request, features_of_columns(served.schema, served.decoder, columns))
 
 
 async def _scored(served: Served, rows: list[Features]) -> list[Scored]:
@@ -80,9 +83,16 @@ async def _scored(served: Served, rows: list[Features]) -> list[Scored]:
     return [served.score(rows[0]) if served.together is None else await served.score_soon(rows[0])]
 
 
-def _told(served: Served, asked: _Asked, headers: Headers, scored: Sequence[Scored], kept: Kept) -> Answer:
+def _answer(  # noqa: PLR0917
+    served: Served,
+    request: InferRequest,
+    told: Sequence[Told],
+    headers: Headers,
+    scored: Sequence[Scored],
+    kept: Kept,
+) -> Answer:
     rows = [each.values for each in scored]
-    written, head_bytes = write_response(served.schema, asked.request, asked.told, rows, kept.request_ids)
+    written, head_bytes = write_response(served.schema, request, told, rows, kept.request_ids)
     sent, coding = compressed(written, headers.get("accept-encoding"))
     told_headers = JSON_HEADERS if head_bytes is None else (*_BINARY_HEADERS, (HEADER_LENGTH, str(head_bytes)))
     if coding is not None:

@@ -56,7 +56,8 @@ def v2_routes(service: Service, limits: Limits) -> list[BaseRoute]:
                 served = _asked(service, request)
             except InputError as error:
                 return error_of_problem(refuse(error))
-            answer = await infer(served, keeper, limits, headers, body)
+            chosen = service.roster.chosen if request.path_params.get("version") is None else None
+            answer = await infer(served, keeper, limits, headers, body, chosen=chosen)
             return answer if answer.status == HTTPStatus.OK else error_of_problem(answer)
 
         ready_to_decide = None if keeper is None else decide

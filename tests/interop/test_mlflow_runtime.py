@@ -1,5 +1,6 @@
 """MLflow's model folders as packages. MLflow is big: these run by ``make interop``."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,18 @@ from driftline.scoring.artifact import sha256_of
 from tests.scoring.cases import rows_of
 from tests.scoring.packages import floats, write_package
 
-mlflow = pytest.importorskip("mlflow", reason="MLflow comes with requirements/interop.txt")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of its own type hints as it is imported
+    import mlflow.models
+    import mlflow.pyfunc
+    import mlflow.sklearn
+
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
 
 ROWS = 40
 
 
-class Bounded(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]  # without MLflow it is Any
+class Bounded(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # it is Any where MLflow is not installed
     """A model of somebody's own that gives probabilities."""
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:

@@ -143,7 +143,7 @@ def skops_mixed(folder: Path) -> Case:
 def joblib_forest(folder: Path) -> Case:
     bunch = load_wine(as_frame=True)
     target = bunch.target.map(dict(enumerate(bunch.target_names)))
-    model = RandomForestClassifier(10, n_jobs=-1, random_state=0).fit(bunch.data, target)
+    model = RandomForestClassifier(10, random_state=0).fit(bunch.data, target).set_params(n_jobs=-1)
     buffer = io.BytesIO()
     joblib.dump(model, buffer)
     package = write_package(
@@ -254,7 +254,7 @@ def onnx_one_by_one(folder: Path) -> Case:
 def xgboost_mixed(folder: Path) -> Case:
     frame, target, features = mixed()
     frame = frame.assign(size=pd.Categorical(frame["size"]))  # sorted by name, and so not in the package's order
-    model = xgboost.XGBClassifier(n_estimators=8, max_depth=3, enable_categorical=True, n_jobs=2).fit(frame, target)
+    model = xgboost.XGBClassifier(n_estimators=8, max_depth=3, enable_categorical=True, n_jobs=1).fit(frame, target)
     content = bytes(model.get_booster().save_raw("json"))
     artifact = {"runtime": "xgboost", "file": "model.json"}
     package = write_package(folder, "binary", features, artifact, content=content)
@@ -264,7 +264,7 @@ def xgboost_mixed(folder: Path) -> Case:
 
 def xgboost_classes(folder: Path) -> Case:
     bunch = load_wine(as_frame=True)
-    model = xgboost.XGBClassifier(n_estimators=20, max_depth=2, early_stopping_rounds=2)
+    model = xgboost.XGBClassifier(n_estimators=20, max_depth=2, early_stopping_rounds=2, n_jobs=1)
     model.fit(bunch.data[::2], bunch.target[::2], eval_set=[(bunch.data[1::2], bunch.target[1::2])], verbose=False)
     content = bytes(model.get_booster().save_raw("ubj"))
     features, labels = floats(bunch.data.columns.tolist()), bunch.target_names.tolist()
@@ -276,7 +276,7 @@ def xgboost_classes(folder: Path) -> Case:
 
 def xgboost_regression(folder: Path) -> Case:
     bunch = load_diabetes(as_frame=True)
-    model = xgboost.XGBRegressor(n_estimators=8, max_depth=3).fit(bunch.data.to_numpy(), bunch.target)
+    model = xgboost.XGBRegressor(n_estimators=8, max_depth=3, n_jobs=1).fit(bunch.data.to_numpy(), bunch.target)
     content = bytes(model.get_booster().save_raw("json"))
     artifact = {"runtime": "xgboost", "file": "model.json"}
     package = write_package(folder, "regression", floats(bunch.data.columns.tolist()), artifact, content=content)
@@ -287,7 +287,7 @@ def xgboost_regression(folder: Path) -> Case:
 def lightgbm_mixed(folder: Path) -> Case:
     frame, target, features = mixed()
     frame = frame.assign(size=pd.Categorical(frame["size"]))
-    model = lightgbm.LGBMClassifier(n_estimators=8, verbose=-1, n_jobs=2, min_data_per_group=5).fit(frame, target)
+    model = lightgbm.LGBMClassifier(n_estimators=8, verbose=-1, n_jobs=1, min_data_per_group=5).fit(frame, target)
     content = model.booster_.model_to_string().encode()
     artifact = {"runtime": "lightgbm", "file": "model.txt"}
     package = write_package(folder, "binary", features, artifact, content=content)
@@ -297,7 +297,7 @@ def lightgbm_mixed(folder: Path) -> Case:
 
 def lightgbm_classes(folder: Path) -> Case:
     bunch = load_wine(as_frame=True)
-    model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=2).fit(bunch.data, bunch.target)
+    model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=1).fit(bunch.data, bunch.target)
     content = model.booster_.model_to_string().encode()
     features, labels = floats(bunch.data.columns.tolist()), bunch.target_names.tolist()
     artifact = {"runtime": "lightgbm", "file": "model.txt"}

@@ -38,7 +38,10 @@ def load(loading: Loading) -> ArrayModel:
         )
     model = mlflow.pyfunc.load_model(str(folder))
     encode = _encoder(model.metadata.get_input_schema(), package.schema)
-    raw = model.get_raw_model()
+    try:
+        raw = model.get_raw_model()
+    except NotImplementedError:  # a PythonModel has none
+        raw = None
     if isinstance(raw, BaseEstimator):
         return estimator_model(raw, package.schema)
     return ArrayModel(package.schema, encode, on_one_thread(model.predict))

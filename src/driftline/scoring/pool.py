@@ -32,7 +32,7 @@ class PoolModel:
     """
 
     def __init__(self, package: Package, processes: int) -> None:
-        self.processes: Final = processes
+        self.processes = processes
         self._lanes: Final = [Lane(package.path) for _ in range(processes)]
         self._idle: Final = list(self._lanes)
         self._waiting: Final[deque[asyncio.Future[None]]] = deque()  # a semaphore would be of one loop for good

@@ -1,0 +1,92 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driftline.errors import ModelError
+from driftline.scoring import load_package
+from tests.scoring.packages import floats, write_package
+
+
+def package(folder: Path, source: str, name: str = "model:Model", **artifact: Any) -> Path:
+    table = {"runtime": "python", "class": name, **artifact}
+    written = write_package(folder, "regression", floats(["a"]), table)
+    (written / "model.py").write_text(source)
+    return written
+
+
+def constant(number: float) -> str:
+    return f"class Model:\n    def predict(self, matrix):\n        return [{number}] * len(matrix)\n"
+
+
+def test_two_packages_have_modules_of_the_same_name_and_neither_sees_the_others(tmp_path: Path) -> None:
+    models = [load_package(package(tmp_path / str(number), constant(number)))[1] for number in (1, 2)]
+    assert [model.score_row([0.0]) for model in models] == [1.0, 2.0]
+    assert "model" not in sys.modules
+
+
+def test_a_package_that_is_loaded_again_has_the_code_that_is_in_it_now(tmp_path: Path) -> None:
+    scores = []
+    for number in range(5):  # within a second, and of the same length
+        _, model = load_package(package(tmp_path, constant(number)))
+        scores.append(model.score_row([0.0]))
+    assert scores == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert not (tmp_path / "__pycache__").exists()
+
+
+def test_a_folder_of_modules_imports_its_own(tmp_path: Path) -> None:
+    written = package(tmp_path, "", "inner.scorer:Model")
+    (written / "inner").mkdir()
+    (written / "inner" / "__init__.py").write_text("")
+    (written / "inner" / "numbers.py").write_text("SEVEN = 7.0\n")
+    (written / "inner" / "scorer.py").write_text("from .numbers import SEVEN\n" + constant(1).replace("[1]", "[SEVEN]"))
+    _, model = load_package(written)
+    assert model.score_row([0.0]) == 7.0
+
+
+def test_a_class_that_is_installed_is_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "installed_scorer.py").write_text(constant(3))
+    monkeypatch.syspath_prepend(tmp_path)
+    _, model = load_package(package(tmp_path / "package", "", "installed_scorer:Model"))
+    assert model.score_row([0.0]) == 3.0
+
+
+def test_only_a_class_that_needs_an_argument_is_given_the_folder(tmp_path: Path) -> None:
+    source = "class Model:\n    def __init__(self, n{}):\n        self.n = n\n    predict = lambda self, _: [{}]\n"
+    for default, given, score in (("", "float(self.n.name)", 7.0), ("=4.0", "self.n", 4.0)):
+        _, model = load_package(package(tmp_path / "7", source.format(default, given)))
+        assert model.score_row([0.0]) == score
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "message"),
+    [
+        ("", "model", r'must be "module:Class"'),
+        ("", "model:", r'must be "module:Class"'),
+        ("", "../model:Model", r'must be "module:Class"'),
+        ("", "model:Model", "the module model has no Model"),
+        ("", "nowhere:Model", "the module nowhere cannot be imported: ModuleNotFoundError"),
+        ("1 / 0", "model:Model", "the module model cannot be imported: ZeroDivisionError: division by zero"),
+        ("Model = 3", "model:Model", "model:Model is no class"),
+        ("class Model: pass", "model:Model", "model:Model has no method predict"),
+        ("def Model(): raise OSError('no weights')", "model:Model", "cannot be made: OSError: no weights"),
+    ],
+)
+def test_a_class_that_is_none_says_why(source: str, name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_package(package(tmp_path, source, name))
+
+
+def test_a_module_that_fails_is_not_left_behind(tmp_path: Path) -> None:
+    before = set(sys.modules)
+    with pytest.raises(ModelError):
+        load_package(package(tmp_path, "1 / 0"))
+    assert set(sys.modules) - before == set()
+
+
+def test_processes_are_for_what_is_cpu_bound(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="processes is for a model that is cpu_bound"):
+        load_package(package(tmp_path, constant(1), processes=2))
+    with pytest.raises(ModelError, match="processes"):
+        load_package(package(tmp_path, constant(1), cpu_bound=True, processes=0))

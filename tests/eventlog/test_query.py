@@ -67,6 +67,28 @@ def test_feedback_has_its_own_view_and_joins_its_prediction(log_dir: Path) -> No
     assert answer(log_dir, joined) == [(3, 3.5, 1.0)]
 
 
+def test_models_of_every_output_stand_in_one_log(tmp_path: Path) -> None:
+    seed = b'{"kind":"prediction","request_id":"a","predicted_class":1,"probability":1,"model":"two"}'
+    many = (
+        b'{"kind":"prediction","request_id":"b","predicted_class":"x","probabilities":{"x":1,"y z":0},"model":"many"}'
+    )
+    one = b'{"kind":"shadow","request_id":"b","prediction":3,"model":"number"}'
+    told = b'{"kind":"feedback","request_id":"b","outcome":"x"}'
+    writer = open_log(tmp_path / "logs", segment_max_bytes=1)
+    for at, line in enumerate((seed, many, one, told, seed, many), start=1):
+        writer.append(line + b"\n", 1, {PRODUCER: at})
+    writer.close()
+    for _ in range(2):  # as JSON, and most of it as Parquet
+        sql = (
+            'SELECT predicted_class, probability, "probabilities.x", "probabilities.y z" FROM predictions ORDER BY row'
+        )
+        two, of_many = ("1", 1.0, None, None), ("x", None, 1.0, 0.0)
+        assert answer(tmp_path / "logs", sql) == [two, of_many, two, of_many]
+        assert answer(tmp_path / "logs", "SELECT prediction, model FROM shadows") == [(3.0, "number")]
+        assert answer(tmp_path / "logs", "SELECT outcome FROM feedback") == [("x",)]
+        compact_log(tmp_path / "logs")
+
+
 def test_a_feature_that_has_the_name_of_a_field_keeps_its_prefix(tmp_path: Path) -> None:
     writer = open_log(tmp_path)
     features = {"Probability": 7.0, "who": 1.0, "feature_1": 2.0}

@@ -163,7 +163,7 @@ class PredictionLog:
         for each in added:
             seq = self._seqs[each["producer"]]
             self._seqs[each["producer"]] += 1
-            lines.append(with_checksum(json.dumps({**each, "seq": seq}).encode()) + b"\n")
+            lines.append(with_checksum(json.dumps({**each, "seq": seq}, separators=(",", ":")).encode()) + b"\n")
         self._writer.append(b"".join(lines), len(lines), dict(self._seqs))
 
     def add_lines(self, lines: Sequence[bytes]) -> None:
@@ -203,7 +203,7 @@ def bin_of(column: Column, value: Any) -> int:
         return 0
     if isinstance(column.bins, CategoryBins):
         values = list(column.bins.values)
-        text = str(int(value)) if isinstance(value, bool) else str(value)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
         return values.index(text) + 2 if text in values else 1
     assert isinstance(column.bins, NumberBins)
     return bisect_left(column.bins.edges, value) + 1

@@ -99,7 +99,10 @@ def test_a_text_is_what_is_written(tmp_path: Path) -> None:
     with closing(Table(path)) as table:
         profile = profile_of_file(table, schema)
     bins = [column.bins for column in profile.columns]
-    assert [bins.values for bins in bins if isinstance(bins, CategoryBins)] == [("007", "7", "7.0", "true"), ("0", "1")]
+    assert [bins.values for bins in bins if isinstance(bins, CategoryBins)] == [
+        ("007", "7", "7.0", "true"),
+        ("false", "true"),
+    ]
 
 
 @SCHEMAS
@@ -138,7 +141,7 @@ def test_hashes_are_categories_and_what_is_dropped_is_not_watched() -> None:
     assert kinds == {
         "amount": "number",
         "visits": "number",
-        "member": "category",
+        "member": "truth",
         "postcode": "text",
         "plan": "text",
         "city": "text",

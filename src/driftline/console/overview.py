@@ -92,7 +92,7 @@ def _judged(standing: Standing, windows: Sequence[WindowRow], cards: Sequence[Ca
     drifted = [card.name for card in cards if card.state == "alarm"]
     if drifted:
         named = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")  # noqa: PLR2004
-        columns = "column has" if len(drifted) == 1 else "columns have"
+        columns = "columns has" if len(drifted) == 1 else "columns have"
         return Status("bad", f"{len(drifted)} of {len(cards)} {columns} drifted.", named)
     detail = ""
     if 0 < standing.waiting_rows < standing.min_rows:

@@ -15,7 +15,7 @@ from driftline.drift.layout import Layout
 from driftline.drift.profile import Column, Profile
 from driftline.errors import LogError
 from driftline.eventlog.reader import LogReader
-from driftline.monitor.lines import as_categories, as_numbers, value_in
+from driftline.monitor.lines import value_in, values_of
 from driftline.monitor.outcomes import Outcome, Outcomes
 from driftline.quality.counting import counting_of
 
@@ -112,7 +112,7 @@ def _places(standing: Standing, event: dict[str, Any]) -> list[Place]:
 def _place(column: Column, value: Any) -> Place:
     counts = np.asarray(column.counts)
     number = isinstance(column.bins, NumberBins)
-    code = int(Layout([column]).codes([as_numbers([value]) if number else as_categories([value])])[0, 0])
+    code = int(Layout([column]).codes([values_of(column, [value])])[0, 0])
     label = column.bins.labels()[code]
     share = counts[code] / max(counts.sum(), 1)
     if number and STRANGE < code < column.bins.count - 1:

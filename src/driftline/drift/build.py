@@ -28,8 +28,8 @@ class Named(NamedTuple):
     Attributes:
         name: Its name.
         role: What it is.
-        kind: ``number``; ``text`` for a category of texts, which stay as they are written; ``category`` for one of
-            whole numbers or truth values, of which 1, 1.0 and true are the same.
+        kind: ``number``; ``text`` for a category of texts, which stay as they are written; ``truth`` for one of truth
+            values; ``category`` for one of whole numbers, of which 1, 1.0 and true are the same.
     """
 
     name: str

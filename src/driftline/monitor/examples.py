@@ -7,10 +7,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.drift.bins import CategoryBins
 from driftline.drift.layout import Layout
 from driftline.drift.profile import Column
-from driftline.monitor.lines import as_categories, as_numbers, value_in
+from driftline.monitor.lines import value_in, values_of
 from driftline.monitor.store import Cell
 
 EXAMPLES: Final = 10
@@ -57,6 +56,4 @@ def request_ids(lines: Lines, model: str, column: Column, cell: Cell, counts: ND
 
 
 def _bin(layout: Layout, column: Column, event: Mapping[str, Any]) -> int:
-    value = value_in(event, column)
-    values = as_categories([value]) if isinstance(column.bins, CategoryBins) else as_numbers([value])
-    return int(layout.codes([values])[0, 0])
+    return int(layout.codes([values_of(column, [value_in(event, column)])])[0, 0])

@@ -201,7 +201,7 @@ class LineReader:
             else:
                 assert output is not None
                 found = [getattr(event, output) for event in events]
-            values.append(as_numbers(found) if isinstance(column.bins, NumberBins) else as_categories(found))
+            values.append(values_of(column, found))
         return values
 
 
@@ -260,9 +260,23 @@ def _number(value: object) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
+def values_of(column: Column, values: Sequence[Any]) -> Values:
+    """Returns values as its column takes them: floats, or text."""
+    if isinstance(column.bins, NumberBins):
+        return as_numbers(values)
+    if column.role == "feature":
+        values = [truth(value) if isinstance(value, bool) else value for value in values]
+    return as_categories(values)
+
+
 def as_categories(values: Sequence[Any]) -> list[str | None]:
     """Returns values as text; 1, 1.0 and true are one category."""
     return [None if value is None else category(value) for value in values]
+
+
+def truth(value: object) -> str:
+    """Returns the text for a truth value of a feature; of a class it is the number, as :func:`category` has it."""
+    return "true" if value else "false"
 
 
 def category(value: object) -> str:

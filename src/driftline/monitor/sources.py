@@ -59,7 +59,7 @@ def _watched(feature: Feature) -> Named | None:
         case ("hash", _) | (_, "category"):
             return Named(feature.name, "feature", "text")
         case _, "bool":
-            return Named(feature.name, "feature", "category")
+            return Named(feature.name, "feature", "truth")
     return Named(feature.name, "feature", "number")
 
 

@@ -13,7 +13,7 @@ from driftline.drift.layout import Values
 from driftline.drift.profile import Profile
 from driftline.errors import ProfileError
 from driftline.eventlog.columns import PREFIX
-from driftline.monitor.lines import OF_CLASS, as_categories
+from driftline.monitor.lines import OF_CLASS, as_categories, truth
 
 _OBJECTS: Final = ", map_inference_threshold = -1"
 """Else an object with very many keys would be a map, which has no columns."""
@@ -135,7 +135,7 @@ class Table:
         expression = self.expressions[name]
         try:
             if kind != "number":
-                return self._categories(expression, limit, text=kind == "text")
+                return self._categories(expression, limit, kind)
             query = f"SELECT CAST({expression} AS DOUBLE) AS value FROM {self._source}{limit}"  # noqa: S608
             found = self._connection.execute(query).fetchnumpy()["value"]
         except self._error as error:
@@ -145,10 +145,10 @@ class Table:
             numbers[np.ma.getmaskarray(found)] = np.nan
         return numbers
 
-    def _categories(self, expression: str, limit: str, *, text: bool) -> Values:
+    def _categories(self, expression: str, limit: str, kind: str) -> Values:
         """Returns text, of which each value is in memory once."""
-        source = self._as_text if text else self._source
-        read: Callable[[str], object] = str if text else _as_number
+        source = self._as_text if kind == "text" else self._source
+        read = _READ[kind]
         value = f"CAST({expression} AS VARCHAR)"
         query = f"SELECT DISTINCT {value} FROM {source} WHERE {expression} IS NOT NULL"  # noqa: S608
         values = sorted(value for (value,) in self._connection.execute(query).fetchall())
@@ -270,6 +270,12 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
+def _as_truth(text: str) -> object:
+    """A truth value that was written as true, True, 1 or 1.0 is one and the same; anything else is what it is."""
+    value = _as_number(text)
+    return truth(value) if value in (0, 1) else text
+
+
 def _as_number(text: str) -> object:
     """A class that was written as 1, 1.0 or true is one and the same."""
     lowered = text.strip().lower()
@@ -279,3 +285,7 @@ def _as_number(text: str) -> object:
         return float(lowered)
     except ValueError:
         return text
+
+
+_READ: Final[Mapping[str, Callable[[str], object]]] = {"text": str, "truth": _as_truth, "category": _as_number}
+"""How the texts of each kind of column are read."""

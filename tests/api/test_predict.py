@@ -2,7 +2,9 @@ import asyncio
 import json
 import math
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -11,6 +13,7 @@ from driftline.api.predict import Predictor
 from driftline.contract import PredictionEvent
 from driftline.contract.checksum import vouched
 from driftline.contract.problems import PROBLEM_TYPE, Answer
+from driftline.contract.schema import Row
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
@@ -114,6 +117,36 @@ def test_each_request_gets_its_own_uuid7(outbox: Outbox) -> None:
     ids = [uuid.UUID(json.loads(ask(predict).body)["request_id"]) for _ in range(50)]
     assert {each.version for each in ids} == {7}
     assert ids == sorted(set(ids))
+
+
+def test_requests_that_come_at_once_are_scored_together_and_each_gets_its_own_row(outbox: Outbox) -> None:
+    class Gaining:
+        max_batch_size = 8
+        batches: ClassVar[list[int]] = []
+
+        def score(self, rows: Sequence[Row]) -> list[float]:
+            self.batches.append(len(rows))
+            return [self.score_row(row) for row in rows]
+
+        def score_row(self, row: Row) -> float:
+            return math.nan if row[0] == 3 else float(row[0]) / 10  # type: ignore[arg-type]
+
+    served = seed(Gaining())
+    predict = Predictor(lambda: served, Keeper(outbox, durable=False), max_body_bytes=MAX_BODY_BYTES)
+
+    async def call() -> list[Answer]:
+        bodies = [json.dumps({A: at, B: 0}).encode() for at in range(5)]
+        return await asyncio.gather(*(predict({}, body) for body in bodies))
+
+    answers = asyncio.run(call())
+    assert Gaining.batches == [5]
+    assert [answer.status for answer in answers] == [200, 200, 200, 422, 200]
+    told = {
+        each["request_id"]: each["probability"] for each in (json.loads(a.body) for a in answers if a.status == 200)
+    }
+    assert list(told.values()) == [0, 0.1, 0.2, 0.4]
+    events = [json.loads(line) for line in lines(outbox)]
+    assert {event["request_id"]: event["features"][A] / 10 for event in events} == told
 
 
 def test_the_class_is_1_from_the_threshold_on(outbox: Outbox) -> None:

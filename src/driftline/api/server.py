@@ -31,6 +31,7 @@ from driftline.api.reload import loader
 from driftline.api.routes import Routes
 from driftline.api.service import Service, make_sender
 from driftline.api.tls import Tls, check_tls, load_tls
+from driftline.api.trial import try_apart
 from driftline.contract.package import seed_package
 from driftline.errors import DriftlineError, KeysError, PortError
 from driftline.outbox.root import OutboxRoot
@@ -71,7 +72,7 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         PortError: Nobody can listen on that address and port, or somebody does already.
     """
     # What would fail in each process fails here, once, before any is started.
-    draw_up(config.model or seed_package(), loader(config))
+    try_apart(partial(draw_up, config.model or seed_package(), loader(config)))
     OutboxRoot(config.outbox_dir).create()
     make_sender(config)
     if tls is not None:

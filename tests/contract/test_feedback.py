@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no stubs
 
@@ -218,6 +218,7 @@ items = st.dictionaries(st.sampled_from(["request_id", "outcome", "at", "label"]
 
 
 @given(items, st.sampled_from(sorted(SERVED)))
+@example({"request_id": REQUEST_ID, "outcome": True}, "whole labels")
 def test_the_pydantic_classes_take_what_is_accepted_and_nothing_else(members: dict[str, Any], served: str) -> None:
     outcomes = Outcomes.of(SERVED[served])
     one, batch = feedback_class(outcomes), feedback_batch_class(outcomes)

@@ -1,3 +1,4 @@
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,6 +177,11 @@ def test_what_a_feature_takes_and_what_becomes_of_it_is_told() -> None:
 def test_a_nullable_choice_has_null_among_its_values() -> None:
     feature = Feature("plan", "category", nullable=True, categories=("a", "b"))
     assert asked(feature)["enum"] == ["a", "b", None]
+
+
+def test_an_end_that_is_open_is_no_bound_for_json_has_no_infinity() -> None:
+    told = asked(Feature("x", "float", range=(0.5, math.inf)))
+    assert told == {"title": "x", "type": "number", "minimum": 0.5, "examples": [0.5]}
 
 
 def test_the_document_of_several_models_takes_the_outcomes_of_all() -> None:

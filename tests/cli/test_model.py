@@ -160,7 +160,7 @@ def test_missing_values_and_categories_of_boosted_trees(ask: Run, tmp_path: Path
         {
             "age": random.integers(18, 90, rows),
             "income": np.where(np.arange(rows) % 7, random.normal(3, 1, rows), np.nan),
-            "city": pd.Categorical(random.choice(["Wien", "Berlin", "Zurich"], rows)),
+            "city": pd.Categorical(random.choice(["Wien", "Berlin", "Zürich"], rows)),
             "member": random.random(rows) < 0.3,
         }
     )
@@ -177,9 +177,13 @@ def test_missing_values_and_categories_of_boosted_trees(ask: Run, tmp_path: Path
         assert [(it["type"], it.get("nullable", False)) for it in features.values()] == [
             ("int", False), ("float", True), ("category", False), ("bool", False), ("category", False),
         ]  # fmt: skip
-        assert features["city"]["categories"] == ["Berlin", "Wien", "Zurich"]
+        assert features["city"]["categories"] == ["Berlin", "Wien", "Zürich"]
         assert (features["since"]["role"], "categories" in features["since"]) == ("context", False)
-        assert "the model's own categories, which it takes the codes of" in made.stdout
+        own = name != "first.ubj"  # XGBoost cuts the ends off texts beyond ASCII
+        assert ("the model's own categories" in made.stdout, "are these its categories" in made.stdout) == (
+            own,
+            not own,
+        )
         given = [row["probability"] for row in expected(tmp_path / "m")]
         assert given == pytest.approx(list(np.asarray(model.predict_proba(table))[:200, 1]), rel=1e-5)
         checked = ask("model", "check", "m")

@@ -151,6 +151,12 @@ def test_with_redis_the_same_and_its_password_is_nowhere_to_be_seen(start_up: St
     assert "s3cr3t" not in up.output
 
 
+@pytest.mark.parametrize("command", ["serve", "up"])
+def test_a_model_that_is_named_twice_is_a_wrong_option(ask: Run, command: str) -> None:
+    finished = ask(command, "one", "--model", "other")
+    assert (finished.returncode, "give the model package once" in finished.stderr) == (2, True)
+
+
 @pytest.fixture(scope="module")
 def worker_port() -> int:
     return find_free_port()

@@ -206,6 +206,7 @@ def _print_made(made: "Made", folder: Path) -> None:
 
 def _checked_reference(package: "Package") -> str:
     from driftline.drift.profile import decode_profile  # noqa: PLC0415 - loads numpy
+    from driftline.monitor.follow import misfit  # noqa: PLC0415
 
     path = package.reference
     if not path.exists():
@@ -216,8 +217,6 @@ def _checked_reference(package: "Package") -> str:
         raise ProfileError(f"cannot read {path}: {error.strerror}") from error
     except ProfileError as error:
         raise ProfileError(f"{path}: {error.message}") from error
-    unknown = {it.name for it in profile.columns if it.role == "feature"} - set(package.schema.names)
-    if profile.model != package.schema.name or unknown:
-        what = f"with {', '.join(sorted(unknown))}" if unknown else f"of {profile.model}"
-        raise ProfileError(f"{path} is the reference of another model, {what}: make it anew with driftline model init")
+    if wrong := misfit(profile, package.schema):
+        raise ProfileError(f"{path} does not fit: {wrong}. Make it anew: driftline reference build")
     return f"{path.name}: the profile of {profile.rows:,} rows"

@@ -197,7 +197,7 @@ def _change(models: _Models, name: str, changed: "Callable[[Entry, Arranged], En
     arrange(_schemas(models.packages), roster)
     if check is not None:
         package = models.packages[name][check]
-        check_package(package, load_model(package))
+        check_package(package, load_model(package, allow_pickle=read_settings().pickle == "allow"))
     lock = lock_directory(models.folder)
     if lock is None or read_roster_file(models.folder) != models.roster:
         raise ModelError(f"another command is at work in {models.folder}; try again")

@@ -283,10 +283,10 @@ class Follower:
         return row >= 0 and any(_anchor(*found) != _anchored(meta) for found in lines.numbered(row, row + 1))
 
     def _fits(self, profile: Profile) -> bool:
-        return not _misfit(profile, self._schema)
+        return not misfit(profile, self._schema)
 
     def _begin(self, lines: LogReader, profile: Profile, *, provisional: bool) -> None:
-        if wrong := _misfit(profile, self._schema):
+        if wrong := misfit(profile, self._schema):
             raise ProfileError(wrong)
         plan = self._plan
         signature = f"{profile.profile_id} {lines.log_id} {plan.slicing} {plan.segment_by} {plan.min_rows}"
@@ -345,7 +345,7 @@ class Follower:
             self._noted, self._noted_us = note, now_us
 
 
-def _misfit(profile: Profile, schema: ModelSchema) -> str:
+def misfit(profile: Profile, schema: ModelSchema) -> str:
     """Returns why a profile is no reference for a model; empty if it is one."""
     numbers = {column.name: isinstance(column.bins, NumberBins) for column in profile.columns}
     watched = {it.name: it.kind == "number" for it in columns_of(schema)}
@@ -358,6 +358,9 @@ def _misfit(profile: Profile, schema: ModelSchema) -> str:
         if number != watched[name]:
             kinds = ("a number", "a category") if number else ("a category", "a number")
             return f"{name} is {kinds[0]} in the reference, and {kinds[1]} in the model"
+    hashed = [feature.name for feature in schema.features if feature.log == "hash" and feature.name in numbers]
+    if hashed and profile.origin.source != "log":
+        return f"the reference has values of {', '.join(hashed)}, of which the log has hashes"
     if (profile.output, profile.classes) != (schema.output, schema.classes):
         return f"the reference is of a model that gives {_given(profile)}, and what is served gives {_given(schema)}"
     return ""

@@ -50,7 +50,8 @@ def _xgboost_categories(booster: Any, name: str) -> tuple[str, ...]:
         found = dict(booster.get_categories(export_to_arrow=True).to_arrow())[name]
     except Exception:  # noqa: BLE001 (an older XGBoost, or no pyarrow: then the sample has to tell)
         return ()
-    return () if found is None else tuple(map(str, found.to_pylist()))
+    texts = () if found is None else tuple(map(str, found.to_pylist()))
+    return texts if all(map(str.isascii, texts)) else ()  # the ends of others are cut off (3.2)
 
 
 def describe_lightgbm(artifact: Path) -> Description:

@@ -99,6 +99,9 @@ def _categories(booster: _GradientBooster) -> list[Sequence[str] | None]:
     """
     known: list[Sequence[str] | None] = []
     for encoding in (booster.gbtree or booster).model.cats.enc:
-        edges, text = encoding.offsets, bytes(encoding.values) if encoding.offsets else b""
-        known.append([text[a:b].decode() for a, b in pairwise(edges)] if edges else None)
+        if not encoding.offsets or min(encoding.values, default=0) < 0:
+            known.append(None)  # of texts beyond ASCII it cuts the ends off (3.2), for it counts characters as bytes
+            continue
+        text = bytes(encoding.values)
+        known.append([text[a:b].decode() for a, b in pairwise(encoding.offsets)])
     return known

@@ -120,6 +120,7 @@ def test_a_model_with_processes_is_closed_once_nobody_uses_it(tmp_path: Path, mo
         def __init__(self, package: Package) -> None:
             self._model = load_model(package)
             self._version = package.schema.version
+            self.processes = 1
             self.score, self.score_row = self._model.score, self._model.score_row
 
         async def score_async(self, rows: object) -> None:

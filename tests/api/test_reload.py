@@ -164,5 +164,9 @@ def test_a_canary_answers_its_share_and_says_so(folder: Folder) -> None:
     folder.say(version="1", canary=Canary("2", 1.0, "customer"))
     folder.all_answer("2")
     folder.all_answer("2", "/models/credit/predict")
+    table = {"dataframe_records": [json.loads(BODY)]}
+    request_ids = folder.api.client.post("/invocations", json=table).json()["request_ids"]
+    [event] = [event for event in folder.api.events() if event["request_id"] in request_ids]
+    assert event["model_version"] == "2"
     assert folder.listed()["models"][0]["canary"] == {"version": "2", "share": 1.0, "by": "customer"}
     assert folder.answers(1, "/models/credit/versions/1/predict") == {"1": 1}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import weakref
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -52,6 +53,7 @@ class Follower:
         self._folder: Final = folder
         self._load: Final = load
         self._seen = self._last = _folder_stamp(folder)
+        self._holds_old = False
         self.roster: Final = Roster.of(draw_up(folder, load))
         _say_refused({}, self.roster.lineup)
 
@@ -79,6 +81,7 @@ class Follower:
         stamp = await asyncio.to_thread(_folder_stamp, self._folder)
         settled, self._last = stamp == self._last, stamp
         if stamp == self._seen or not settled:
+            self._let_go()
             return
         self._seen = stamp
         before = self.roster.lineup
@@ -93,7 +96,14 @@ class Follower:
         _say_refused(before.refused, lineup)
         if lineup.loaded.keys() != before.loaded.keys() or _who(lineup) != _who(before):
             RELOADS["switched"].inc()
+            self._holds_old = True
             log.info("models.switched", **_who(lineup))
+
+    def _let_go(self) -> None:
+        """Gives back, one look after a switch, what old models hold in cycles: left to itself that would take hours."""
+        if self._holds_old:
+            self._holds_old = False
+            gc.collect()
 
 
 def loader(config: ApiConfig) -> Load:

@@ -148,6 +148,7 @@ class _Models(NamedTuple):
     """What is in a folder, and who answers."""
 
     folder: Path
+    allow_pickle: bool
     roster: "RosterFile"
     packages: "Mapping[str, Mapping[str, Package]]"
     refused: Mapping[Path, str]
@@ -161,17 +162,18 @@ class _Models(NamedTuple):
 
 
 def _models(model: Path | None) -> _Models:
-    folder = read_settings(model=model).model
+    settings = read_settings(model=model)
     from driftline.contract.arrangement import arrange_folder, read_packages  # noqa: PLC0415 - see read_settings
     from driftline.contract.folder import is_package  # noqa: PLC0415
     from driftline.contract.package import seed_package  # noqa: PLC0415
     from driftline.contract.roster_file import RosterFile, natural, read_roster_file  # noqa: PLC0415
 
-    folder = folder or seed_package()
+    folder, allow_pickle = settings.model or seed_package(), settings.pickle == "allow"
     found, refused = read_packages(folder)
     packages = {name: {each: found[name][each] for each in sorted(found[name], key=natural)} for name in found}
     roster = RosterFile() if is_package(folder) else read_roster_file(folder)
-    return _Models(folder, roster, packages, refused, arrange_folder(folder, _schemas(packages), refused.values()))
+    arranged = arrange_folder(folder, _schemas(packages), refused.values())
+    return _Models(folder, allow_pickle, roster, packages, refused, arranged)
 
 
 def _change(models: _Models, name: str, changed: "Callable[[Entry, Arranged], Entry]", check: str | None) -> None:
@@ -197,7 +199,7 @@ def _change(models: _Models, name: str, changed: "Callable[[Entry, Arranged], En
     arrange(_schemas(models.packages), roster)
     if check is not None:
         package = models.packages[name][check]
-        check_package(package, load_model(package, allow_pickle=read_settings().pickle == "allow"))
+        check_package(package, load_model(package, allow_pickle=models.allow_pickle))
     lock = lock_directory(models.folder)
     if lock is None or read_roster_file(models.folder) != models.roster:
         raise ModelError(f"another command is at work in {models.folder}; try again")

@@ -16,6 +16,8 @@ from stack import STOP_S, free_port, installed, wait_for
 
 CLIENTS = 8
 START_S = 60.0
+# Nobody takes its events away.
+OUTBOX_MAX = "4GiB"
 
 
 class Server:
@@ -31,7 +33,7 @@ class Server:
         self._bodies = [msgspec.json.encode(row) for row in case.rows]
         command = [installed("driftline"), "serve", str(case.package)]
         command += ["--data", str(directory / "data"), "--port", str(self._port)]
-        environment = {**os.environ, "DRIFTLINE_MAX_BATCH_ROWS": str(len(case.rows))}
+        environment = {**os.environ, "DRIFTLINE_OUTBOX_MAX_BYTES": OUTBOX_MAX}
         with (directory / "server.log").open("wb") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         wait_for(f"the server of {case.name}; see {directory}", self._is_ready, START_S)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.contract.headers import is_json, parse_request_id, parse_traceparent
+from driftline.contract.headers import is_json, most_wanted, parse_request_id, parse_traceparent
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -101,3 +101,23 @@ def test_a_clients_request_id_of_visible_characters_is_kept(header: str) -> None
 @pytest.mark.parametrize("header", [None, "", " ", "a b", "a\n", "\x7f", "é", "x" * 129])
 def test_a_clients_request_id_that_is_anything_else_is_ignored(header: str | None) -> None:
     assert parse_request_id(header) is None
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        (None, "a/x"),
+        ("", "a/x"),
+        ("*/*", "a/x"),
+        ("b/y", "b/y"),
+        ("B/Y; charset=utf-8", "b/y"),
+        ("b/y, a/x", "b/y"),
+        ("a/x;q=0.4, b/y;q=0.5", "b/y"),
+        ("b/*;q=0.5, c/z", "b/y"),
+        ("b/y;q=0", "a/x"),
+        ("c/z", "a/x"),
+        ("*/*, b/y", "a/x"),
+    ],
+)
+def test_the_most_wanted_of_what_there_is_is_told_and_of_equals_the_first(accept: str | None, wanted: str) -> None:
+    assert most_wanted(accept, ("a/x", "b/y")) == wanted

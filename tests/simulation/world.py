@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from driftline.api.batch import Limits, predict_batch
 from driftline.errors import DriftlineError, LogDamagedError
 from tests.simulation.engine.client import Network
 from tests.simulation.engine.disk import Disk
@@ -17,6 +18,7 @@ from tests.simulation.engine.witness import Event, Harm, Violation, Witness
 from tests.simulation.lives import SCHEMA, Life, Setting, begin_api, begin_worker
 
 _HEADERS = {"content-type": "application/json"}
+_LIMITS = Limits(rows=10, body_bytes=10_000)
 _SETTLE_MAX_S = 30.0
 _SETTLE_LOOK_S = 0.25
 _MAX_LIVES = 2
@@ -113,20 +115,26 @@ class World:
         self._spawn_in(life.process, once)
 
     def request(self, life: Life) -> None:
-        """Has a client ask an API process for a prediction."""
-        body = json.dumps({feature.name: round(self.rng.random(), 3) for feature in SCHEMA.features}).encode()
+        """Has a client ask an API process for a prediction, or for a batch of them."""
+        rows = self.rng.choice((1, 1, 1, 1, 4))
+        asked = [{feature.name: round(self.rng.random(), 3) for feature in SCHEMA.features} for _ in range(rows)]
+        body = json.dumps(asked if rows > 1 else asked[0]).encode()
 
         async def ask() -> None:
             service = life.service
             if service is None or service._phase != "serving" or service._outbox is None or service.predict is None:
                 return
-            event = Event(service._outbox.producer, service._outbox.next_seq)
+            producer, seq = service._outbox.producer, service._outbox.next_seq
             # A refused append may have retired the id, so that the number is given again: by the answer it is known.
-            answer = await service.predict(_HEADERS, body)
+            if rows > 1:
+                answer = await predict_batch(service, service.roster.default(), _LIMITS, _HEADERS, body)
+            else:
+                answer = await service.predict(_HEADERS, body)
             self.witness.counts[f"answered {answer.status}"] += 1
             if answer.status == 200:
-                given = json.loads(answer.body)
-                self.witness.answer(event, given["request_id"], given["probability"])
+                told = json.loads(answer.body)
+                for at, given in enumerate(told if rows > 1 else [told]):
+                    self.witness.answer(Event(producer, seq + at), given["request_id"], given["probability"])
 
         self._spawn_in(life.process, ask)
 

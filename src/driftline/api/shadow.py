@@ -106,7 +106,8 @@ class Shadows:
     async def stop(self) -> None:
         """Gives what is queued a moment; the rest is dropped."""
         try:
-            await asyncio.wait_for(self._idle.wait(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await self._idle.wait()
         except TimeoutError:
             DROPPED["stopped"].inc(self._in_hand + sum(map(len, self._queues.values())))
             self._queues.clear()

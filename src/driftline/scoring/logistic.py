@@ -50,7 +50,7 @@ class LogisticModel:
 
     def score(self, rows: Sequence[Row]) -> list[float]:
         """Returns the probability of the second class for each row."""
-        return [self.score_row(row) for row in rows]
+        return list(map(sigmoid, self._weighted.each(rows)))
 
     def score_row(self, row: Row) -> float:
         """Returns the probability of the second class; NaN if the terms overflow in both directions."""

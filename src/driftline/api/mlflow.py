@@ -14,7 +14,7 @@ from driftline.api.batch import Limits
 from driftline.api.health import readiness
 from driftline.api.keeper import Headers, Keeper, Kept, Origin
 from driftline.api.observe import respond
-from driftline.api.predict import JSON_HEADERS, NOT_LOGGED, check_framing, failed, not_kept, refuse
+from driftline.api.predict import JSON_HEADERS, NOT_LOGGED, Choose, check_framing, failed, not_kept, refuse
 from driftline.api.routes import Form, KeptRoute
 from driftline.api.served import Scored, Served
 from driftline.api.service import Service
@@ -60,7 +60,8 @@ def mlflow_routes(service: Service, limits: Limits) -> list[BaseRoute]:
                 served = service.roster.default() if name is None else service.roster.find(name, version)
             except ModelNotFoundError as error:
                 return as_mlflow(refuse(InputError(error.code, error.message)))
-            answer = await invoke(served, service.keeper, limits, headers, body)
+            chosen = service.roster.chosen if version is None else None
+            answer = await invoke(served, service.keeper, limits, headers, body, chosen=chosen)
             return answer if answer.status == 200 else as_mlflow(answer)  # noqa: PLR2004 (all that is no problem)
 
         return await answered(decide if service.keeper else None, request, limits.body_bytes, service, as_mlflow)
@@ -79,8 +80,19 @@ def mlflow_routes(service: Service, limits: Limits) -> list[BaseRoute]:
     ]
 
 
-async def invoke(served: Served, keeper: Keeper, limits: Limits, headers: Headers, body: bytes) -> Answer:
-    """Returns the predictions for a table, or a problem; if it is the former, the event of each row is kept by then."""
+async def invoke(
+    served: Served, keeper: Keeper, limits: Limits, headers: Headers, body: bytes, *, chosen: Choose | None = None
+) -> Answer:
+    """Returns the predictions for a table, or a problem; if it is the former, the event of each row is kept by then.
+
+    Args:
+        served: Answers.
+        keeper: Keeps the events.
+        limits: How much a table may be.
+        headers: The request's.
+        body: As it came.
+        chosen: May give a single row to another version; None for the very version that was named.
+    """
     try:
         check_framing(headers, body, limits.body_bytes)
         content_type = headers.get("content-type")
@@ -88,6 +100,8 @@ async def invoke(served: Served, keeper: Keeper, limits: Limits, headers: Header
             rows, tell = _read(served, limits, content_type, body)
         else:  # others would have to wait
             rows, tell = await asyncio.to_thread(_read, served, limits, content_type, body)
+        if chosen is not None and len(rows) == 1:
+            served, rows[0] = chosen(served, rows[0])
         scored = await served.score_many(rows)
     except InputError as error:
         return refuse(error)

@@ -3,14 +3,16 @@
 VENV  := .venv
 STAMP := $(VENV)/.installed
 BENCH := $(VENV)-bench-drift
+INTEROP := $(VENV)-interop
+MLSERVER := $(VENV)-interop-mlserver
 ARGS  :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test long e2e chaos reliability load report bench-drift bench-models format lock clean
+.PHONY: help setup up test long interop e2e chaos reliability load report bench-drift bench-models format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  ARGS="..." goes on to the command behind up, test and long (pytest), chaos, load, report and the bench-*.'
+	@echo '  ARGS="..." goes on to the command behind up, test, long and interop (pytest), chaos, load, report and the bench-*.'
 
 setup: $(STAMP) ## A .venv with driftline and all that the other targets need
 	@:
@@ -30,6 +32,20 @@ test: $(STAMP) ## Every check: format, lint, types, import order, tests against 
 long: $(STAMP) ## The tests that take many seconds each: all pages in a browser, whole reports, load, backtests; two minutes
 	@sh scripts/tools.sh
 	@$(VENV)/bin/python scripts/check.py -n 4 -m long $(ARGS)
+
+interop: $(INTEROP)/.installed $(MLSERVER)/.installed ## Clients of MLflow, KServe and MLServer against this server, and MLflow's own beside it; three minutes
+	@MLSERVER=$(MLSERVER)/bin/mlserver PYTHONPATH=src $(INTEROP)/bin/python -m pytest -p no:cacheprovider tests/interop $(ARGS)
+
+# Driftline with its runtimes, MLflow and KServe; and MLServer apart, which takes an older FastAPI.
+$(INTEROP)/.installed: requirements/interop.txt | $(STAMP)
+	@$(VENV)/bin/python -m venv --clear $(INTEROP)
+	@$(INTEROP)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/interop.txt
+	@touch $@
+
+$(MLSERVER)/.installed: requirements/interop-mlserver.txt | $(STAMP)
+	@$(VENV)/bin/python -m venv --clear $(MLSERVER)
+	@$(MLSERVER)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/interop-mlserver.txt
+	@touch $@
 
 e2e: $(STAMP) ## The deployment, for real: a clean machine, the playbook, faults, an upgrade; wants root on Debian, 15 minutes
 	@$(VENV)/bin/python -m deploy.e2e

@@ -15,6 +15,7 @@ from driftline.api.batch import Limits
 from driftline.api.keeper import Keeper
 from driftline.api.keys import add_key
 from driftline.api.mlflow import invoke
+from driftline.api.predict import Choose
 from driftline.api.served import Served
 from driftline.contract.mlflow import as_mlflow
 from driftline.contract.package import read_package
@@ -226,22 +227,35 @@ class Constant:
         return self._score
 
 
-def ask(tmp_path: Path, declared: str, score: Score, output: str) -> Any:
+def served(folder: Path, declared: str, score: Score, version: str = "1") -> Served:
     artifact = (
         '[[features]]\nname = "x"\ntype = "float"\n[artifact]\nruntime = "logistic"\nbias = 0\nweights = { x = 1 }\n'
     )
-    (tmp_path / "model.toml").write_text(f'name = "m"\nversion = "1"\n{declared}\n{artifact}')
-    package = read_package(tmp_path)
-    root = OutboxRoot(tmp_path / "outbox")
+    (folder / "model.toml").write_text(f'name = "m"\nversion = "{version}"\n{declared}\n{artifact}')
+    return Served(read_package(folder), Constant(score))
+
+
+def invoked(folder: Path, asked: Served, body: object, chosen: Choose | None = None) -> Any:
+    root = OutboxRoot(folder / "outbox")
     root.create()
-    body = json.dumps({"inputs": [1, 2], "params": {"output": output}}).encode()
 
     async def call() -> Answer:
         keeper = Keeper(Outbox(root), durable=False)
-        return await invoke(Served(package, Constant(score)), keeper, Limits(2, 1000), {}, body)
+        return await invoke(asked, keeper, Limits(2, 1000), {}, json.dumps(body).encode(), chosen=chosen)
 
     answer = asyncio.run(call())
     return msgspec.json.decode(answer.body).get("predictions", answer.status)
+
+
+def ask(folder: Path, declared: str, score: Score, output: str) -> Any:
+    return invoked(folder, served(folder, declared, score), {"inputs": [1, 2], "params": {"output": output}})
+
+
+def test_a_table_of_one_row_may_be_a_canarys_and_no_other(tmp_path: Path) -> None:
+    serving, canary = (served(tmp_path, 'output = "binary"', score, str(score)) for score in (0.0, 1.0))
+    for rows, predictions in (([1], [1]), ([1, 2], [0, 0])):
+        assert invoked(tmp_path, serving, {"inputs": rows}, lambda _, row: (canary, row)) == predictions
+        assert invoked(tmp_path, serving, {"inputs": rows}) == [0] * len(rows)
 
 
 def test_of_labels_the_label_is_told_and_of_a_regression_the_number(tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ async def invoke(
     """Returns the predictions for a table, or a problem; if it is the former, the event of each row is kept by then.
 
     Args:
-        served: Who is asked.
+        served: Answers.
         keeper: Keeps the events.
-        limits: How much the table may be.
+        limits: How much a table may be.
         headers: The request's.
-        body: The request's.
+        body: As it came.
         chosen: May give a single row to another version; None for the very version that was named.
     """
     try:
@@ -101,8 +101,7 @@ async def invoke(
         else:  # others would have to wait
             rows, tell = await asyncio.to_thread(_read, served, limits, content_type, body)
         if chosen is not None and len(rows) == 1:
-            served, features = chosen(served, rows[0])
-            rows = [features]
+            served, rows[0] = chosen(served, rows[0])
         scored = await served.score_many(rows)
     except InputError as error:
         return refuse(error)

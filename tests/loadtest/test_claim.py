@@ -26,8 +26,8 @@ class Log:
         assert self._writer.try_open()
         self._seq = 0
 
-    def add(self, request_id: str, mark: str | None = None) -> None:
-        self._append({"request_id": request_id, "client_request_id": mark, "kind": "prediction"})
+    def add(self, request_id: str, mark: str | None = None, kind: str = "prediction") -> None:
+        self._append({"request_id": request_id, "client_request_id": mark, "kind": kind})
 
     def tell(self, request_id: str) -> None:
         self._append({"request_id": request_id, "outcome": 1, "kind": "feedback"})
@@ -84,6 +84,18 @@ def test_an_outcome_is_no_second_line_of_its_prediction(log: Log) -> None:
 
     assert (verdict.outcome, verdict.reasons) == ("holds", ())
     assert (verdict.lines, verdict.outcomes) == (1, 1)
+
+
+def test_what_a_challenger_scored_is_no_second_line_and_not_the_first_one(log: Log) -> None:
+    run = Run()
+    marks = answered(run, "a", "b")
+    log.add("a", marks[0])
+    for request_id, mark in zip("ab", marks, strict=True):
+        log.add(request_id, mark, kind="shadow")
+
+    verdict = verdict_on(run, log.directory)
+
+    assert (verdict.outcome, verdict.lines, verdict.lost) == ("broken", 1, ("b",))
 
 
 def test_an_outcome_that_was_taken_and_is_not_in_the_log_breaks_it(log: Log) -> None:

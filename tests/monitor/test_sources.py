@@ -143,8 +143,12 @@ class TestOfATable:
     def test_lines_of_the_log_are_a_table_too(self, tmp_path: Path) -> None:
         found = events(300)
         path = tmp_path / "predictions.jsonl"
-        path.write_text("".join(json.dumps(each) + "\n" for each in found))
-        check_counts(of_file(path), found)
+        told = {"kind": "feedback", "request_id": "x", "outcome": 1, "timestamp": found[-1]["timestamp"]}
+        lines = [*found, {**found[0], "kind": "shadow", "timestamp": found[-1]["timestamp"]}, told]
+        path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+        profile = of_file(path)
+        check_counts(profile, found)
+        assert profile.origin.in_order
 
     def test_a_table_and_the_log_of_the_same_rows_have_the_same_bins(self, tmp_path: Path) -> None:
         found = events(2000)

@@ -164,10 +164,17 @@ def test_of_very_many_classes_only_the_predicted_one_is_watched() -> None:
     assert (rows.scores.shape, rows.classes.tolist()) == ((1, 0), [20])
 
 
-def test_a_feature_with_the_name_of_an_output_is_refused() -> None:
+def test_a_feature_with_the_name_of_an_output_is_refused(watch: Watch) -> None:
     schema = ModelSchema(name="m", version="1", output="regression", features=(Feature("prediction", "float"),))
     with pytest.raises(ProfileError, match="the feature prediction has the name of what the model gives"):
         columns_of(schema)
+    watch.schema = schema
+    watch.begin()
+    line = mixed(NUMBER, 1)[0] | {"model": "m", "features": {"prediction": 1.0}}
+    watch.log.add([line] * 500)
+    watch.look(0)
+    assert watch.phase == "unfit_reference"
+    assert "the name of what the model gives" in watch.follower.trouble
 
 
 @pytest.mark.parametrize("strange", [[], {}, "nobody", None, 1.5, True])

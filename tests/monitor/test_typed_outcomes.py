@@ -166,11 +166,12 @@ def test_a_challengers_line_is_no_prediction_and_hides_none(world: World) -> Non
     fields = ("request_id", "features", "probability", "predicted_class", "timestamp", "schema_version", "kind")
     line = json.dumps({name: sly[name] for name in fields} | {"producer": "s" * 32, "seq": 0}, separators=(",", ":"))
     world.log.add_lines([line.encode()])
+    world.log.add(mixed(NAMED, 1, first=300))  # so that all of these rows are looked through
     world.log.add(feedback(each, each["predicted_class"]) for each in made[:50])
     world.fold()
-    assert world.store.rows(*ALL[:2]) == 300
+    assert world.store.rows(*ALL[:2]) == 301
     assert Labelled.of(world.labelled()).confusion.trace() == 50
-    assert Scored.of(world.outcomes.scored(ALL)).rows == 300
+    assert Scored.of(world.outcomes.scored(ALL)).rows == 301
     with LogReader(world.log_dir) as lines:
         assert Finder(world.store, lines).find([made[0]["request_id"]])[made[0]["request_id"]][0] == 0
 

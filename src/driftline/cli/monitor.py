@@ -93,11 +93,13 @@ def plan(settings: "Settings") -> "Plan":
 
 
 def _check_segments(settings: "Settings") -> None:
+    if settings.segment_by is None:
+        return
     from driftline.monitor.sources import columns_of  # noqa: PLC0415 - loads numpy
 
     schema = package_of(settings).schema
     names = [column.name for column in columns_of(schema)]
-    if settings.segment_by is not None and settings.segment_by not in names:
+    if settings.segment_by not in names:
         raise SettingsError(f"segment_by is {settings.segment_by}, and the model has {', '.join(names)}")
 
 

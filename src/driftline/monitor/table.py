@@ -54,6 +54,9 @@ class Table:
         source = f"{reader[0]}({_literal(path)}{reader[1]})"
         as_text = f"read_csv({_literal(path)}, header = true, all_varchar = true)"
         self._open(path, source, as_text if reader[0] == "read_csv" else source)
+        if "kind" in self.expressions and any(it.startswith("features.") for it in self.expressions.values()):
+            # Lines of the log, where feedback and what challengers scored stand among the predictions.
+            self._source = self._as_text = f"(SELECT * FROM {source} WHERE kind = 'prediction')"  # noqa: S608
 
     def _open(self, path: Path, source: str, as_text: str) -> None:
         import duckdb  # noqa: PLC0415 - slow to load, and only references of tables need it

@@ -1,4 +1,4 @@
-"""A program: loads packages, forks, and in the child loads them again, scores, and says which threads have worked."""
+"""A program: loads packages, scores, forks, does the same in the child, and says which models work on other threads."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def work(model: Model, rows: list[tuple[object, ...]]) -> tuple[float, float]:
 def main(packages: list[Path]) -> int:
     warnings.simplefilter("ignore")
     for package in packages:
-        load_model(read_package(package), allow_pickle=True)
+        load_model(read_package(package), allow_pickle=True).score(example(package))  # type: ignore[arg-type]
     if child := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     for package in packages:

@@ -34,10 +34,10 @@ def test_a_runtime_keeps_what_every_runtime_promises(name: str, tmp_path: Path) 
             model.close()
 
 
-def test_models_score_on_one_thread_also_in_a_process_that_was_forked_from_one_that_has_loaded_them(
+def test_models_score_on_one_thread_also_in_a_process_that_was_forked_from_one_that_has_scored(
     tmp_path: Path,
 ) -> None:
-    """The API's processes are forked from one that has loaded the model to see that it loads."""
+    """The threads of OpenMP are not there after a fork, and a library that has started some waits for them for ever."""
     packages = [make(tmp_path / make.__name__).package for make in THREADED]
     environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
     finished = subprocess.run(

@@ -1,6 +1,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -188,6 +190,36 @@ def test_a_model_that_nobody_holds_any_more_ends_its_process(tmp_path: Path) -> 
     process = pid(pool)
     del pool
     wait_until(lambda: not running(process))
+
+
+PROGRAM = """
+import os
+import signal
+import sys
+from pathlib import Path
+
+from driftline.contract.package import read_package
+from driftline.scoring.pool import PoolModel
+
+pool = PoolModel(read_package(Path(sys.argv[1])), 1)
+row = (float(sys.argv[2]), 0.0)
+before = pool.score_row(row)
+if (child := os.fork()) == 0:
+    pool.close()
+    os._exit(0)
+os.waitpid(child, 0)
+print(before, pool.score_row(row), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_end_with_the_one_that_started_them_and_not_with_a_copy_of_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(make_package(tmp_path)), str(PID)]
+    killed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    process, same = map(float, killed.stdout.split())
+    assert process == same
+    wait_until(lambda: not running(int(process)))
 
 
 def test_a_class_that_cannot_be_made_is_an_error_of_the_package_and_later_of_the_call(tmp_path: Path) -> None:

@@ -85,6 +85,17 @@ def test_a_module_that_fails_is_not_left_behind(tmp_path: Path) -> None:
     assert set(sys.modules) - before == set()
 
 
+def test_the_example_in_the_documentation_scores(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "runtimes.md").read_text()
+    source = text.partition("```python\n")[2].partition("```")[0]
+    assert 'class = "scorer:Scorer"' in text
+    written = package(tmp_path, "", "scorer:Scorer")
+    (written / "scorer.py").write_text(source)
+    (written / "limits.txt").write_text("10 20\n")
+    _, model = load_package(written)
+    assert model.score([[5.0], [20.0]]) == [0.5, 1.0]
+
+
 def test_processes_are_for_what_is_cpu_bound(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="processes is for a model that is cpu_bound"):
         load_package(package(tmp_path, constant(1), processes=2))

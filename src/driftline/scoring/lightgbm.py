@@ -10,7 +10,7 @@ from driftline.errors import ModelError
 from driftline.scoring.arrays import ArrayModel, category_codes, matrix_encoder
 from driftline.scoring.artifact import FileArtifact, artifact_bytes, artifact_table, names_checked
 from driftline.scoring.package import Loading
-from driftline.scoring.threads import on_one_thread
+from driftline.scoring.threads import limit_threads, on_one_thread
 
 _PROBABILITIES: Final = {"binary": ("binary", "cross_entropy"), "multiclass": ("multiclass", "multiclassova")}
 _NOT_NUMBERS: Final = ("binary", "multiclass", "multiclassova", "none")
@@ -29,6 +29,7 @@ def load(loading: Loading) -> ArrayModel:
     schema = package.schema
     artifact = artifact_table(package, FileArtifact)
     text = artifact_bytes(package, artifact).decode("utf-8", "replace")
+    limit_threads()
     booster = lightgbm.Booster(model_str=text)
     # LightGBM puts an underscore in the place of each blank.
     names_checked(_names(booster), tuple(feature.name.replace(" ", "_") for feature in schema.inputs))

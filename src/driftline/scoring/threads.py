@@ -7,6 +7,11 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 
+def limit_threads() -> None:
+    """Lets OpenMP and BLAS start no other threads for what this thread asks of them from now on."""
+    threadpool_limits(limits=1)
+
+
 def on_one_thread(ask: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Returns a function that does the same, while OpenMP and BLAS start no other threads.
 
@@ -17,7 +22,7 @@ def on_one_thread(ask: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def predict(encoded: Any) -> Any:
         if not hasattr(bound, "to_one"):
-            threadpool_limits(limits=1)
+            limit_threads()
             bound.to_one = True
         return ask(encoded)
 

@@ -14,6 +14,7 @@ from driftline.errors import ModelError
 from driftline.scoring.arrays import ArrayModel, category_codes, matrix_encoder
 from driftline.scoring.artifact import FileArtifact, artifact_bytes, artifact_table, names_checked
 from driftline.scoring.package import Loading
+from driftline.scoring.threads import limit_threads, on_one_thread
 
 _PROBABILITIES: Final = {"binary": "binary:logistic", "multiclass": "multi:softprob"}
 _CLASSES: Final = ("binary:", "multi:")
@@ -31,6 +32,7 @@ def load(loading: Loading) -> ArrayModel:
     package = loading.package
     schema = package.schema
     artifact = artifact_table(package, FileArtifact)
+    limit_threads()  # nthread holds for what the booster does, not for its being loaded
     booster = xgboost.Booster({"nthread": 1})
     booster.load_model(bytearray(artifact_bytes(package, artifact)))
     booster.set_param({"nthread": 1, "device": "cpu"})
@@ -41,7 +43,7 @@ def load(loading: Loading) -> ArrayModel:
     learner = msgspec.json.decode(bytes(booster.save_raw("json")), type=_Raw).learner
     _check_objective(learner.objective.name, schema)
     codes = category_codes(schema.inputs, dict(zip(names, _categories(learner.gradient_booster), strict=False)))
-    return ArrayModel(schema, matrix_encoder(schema.inputs, np.float32, codes), _ask(booster))
+    return ArrayModel(schema, matrix_encoder(schema.inputs, np.float32, codes), on_one_thread(_ask(booster)))
 
 
 def _ask(booster: xgboost.Booster) -> Callable[[Any], Any]:

@@ -51,9 +51,9 @@ class Example(NamedTuple):
 EXAMPLES: Mapping[str, Example] = {
     "breast_cancer": Example("model.skops", (), (0, 1), "mean radius"),
     "wine": Example("model.onnx", (), (0, 1, 2), "alcohol"),
-    "penguins": Example("model.json", ("--label", "Adelie,Chinstrap,Gentoo"), ("Adelie", "Chinstrap", "Gentoo"), "body_mass_g"),
-    "diabetes": Example("model.skops", (), (), "bmi"),
-    "iris": Example("neighbours:Neighbours", ("--label", "0,1,2"), (0, 1, 2), "petal length (cm)"),
+    "penguins": Example("model.json", (), (0, 1, 2), "body_mass_g"),
+    "diabetes": Example("model.skops", ("--trust", "sklearn.tree._tree.Tree"), (), "bmi"),
+    "iris": Example("neighbours:Neighbours", ("--gives", "multiclass"), (0, 1, 2), "petal length (cm)"),
 }
 
 
@@ -62,6 +62,7 @@ def run(name: str, directory: Path) -> None:
     example = EXAMPLES[name]
     importlib.import_module(f"{name}.train").train(directory)
     init = ["model", "init", example.artifact, "sample.csv", "--name", name, "--output-dir", "package"]
+    init += ["--target", "outcome"]
     print(driftline(directory, *init, *example.options))
     print(driftline(directory, "model", "check", "package"))
     rows = [json.loads(line) for line in (directory / "requests.jsonl").read_text().splitlines()]

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 
 
-def write(directory: Path, seen: pd.DataFrame, unseen: pd.DataFrame, hidden: Any, answers: Any) -> None:
+def write(directory: Path, seen: pd.DataFrame, known: Any, unseen: pd.DataFrame, hidden: Any, answers: Any) -> None:  # noqa: PLR0917
     """Writes the tables of an example.
 
     Args:
         directory: Where.
         seen: What the model was trained on: ``sample.csv``.
+        known: The outcomes of those, in its column ``outcome``.
         unseen: What it was not: ``requests.jsonl``, a request a line.
         hidden: The outcomes of those: ``outcomes.json``.
         answers: What the library itself says of them: ``answers.json``.
     """
-    seen.to_csv(directory / "sample.csv", index=False)
+    seen.assign(outcome=known).to_csv(directory / "sample.csv", index=False)
     rows = unseen.astype(object).where(unseen.notna(), None).to_dict("records")
     (directory / "requests.jsonl").write_text("".join(f"{json.dumps(row, default=_plain)}\n" for row in rows))
     (directory / "outcomes.json").write_text(json.dumps(_listed(hidden)))

@@ -21,4 +21,4 @@ def train(directory: Path) -> None:
     seen, unseen, known, hidden = train_test_split(table, target, test_size=0.4, random_state=1)
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(seen, known)
     skops.io.dump(model, directory / "model.skops")
-    write(directory, seen, unseen, hidden, model.predict_proba(unseen)[:, 1])
+    write(directory, seen, known, unseen, hidden, model.predict_proba(unseen)[:, 1])

@@ -19,4 +19,4 @@ def train(directory: Path) -> None:
     seen, unseen, known, hidden = train_test_split(table, target, test_size=0.4, random_state=1)
     model = RandomForestRegressor(50, random_state=1).fit(seen, known)
     skops.io.dump(model, directory / "model.skops")
-    write(directory, seen, unseen, hidden, model.predict(unseen))
+    write(directory, seen, known, unseen, hidden, model.predict(unseen))

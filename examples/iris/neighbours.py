@@ -12,11 +12,11 @@ class Neighbours:
     """Says how many of the nearest flowers that are known are of each species.
 
     Args:
-        package: The folder of the package, where the flowers are.
+        package: The folder of the package, whose sample are the flowers that are known.
     """
 
     def __init__(self, package: Path) -> None:
-        table = np.loadtxt(package / "flowers.csv", delimiter=",", skiprows=1)
+        table = np.loadtxt(package / "sample.csv", delimiter=",", skiprows=1)
         self._flowers, species = table[:, :-1], table[:, -1].astype(int)
         self._species = np.eye(species.max() + 1)[species]
 

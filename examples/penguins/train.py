@@ -19,8 +19,15 @@ def train(directory: Path) -> None:
     target = table.pop("species")
     coded = table.astype({"island": "category", "sex": "category"})
     species = sorted(target.unique())
-    seen, unseen = train_test_split(coded, test_size=0.5, random_state=1, stratify=target)
+    seen, unseen = train_test_split(coded, test_size=0.4, random_state=1, stratify=target)
     model = xgboost.XGBClassifier(n_estimators=20, max_depth=3, enable_categorical=True)
     model.fit(seen, target[seen.index].map(species.index))
     model.save_model(directory / "model.json")
-    write(directory, seen, unseen, target[unseen.index], model.predict_proba(unseen))
+    write(
+        directory,
+        seen,
+        target[seen.index].map(species.index),
+        unseen,
+        target[unseen.index].map(species.index),
+        model.predict_proba(unseen),
+    )

@@ -22,4 +22,4 @@ def train(directory: Path) -> None:
     graph = to_onnx(model, matrix[:1], options={"zipmap": False}).SerializeToString()
     (directory / "model.onnx").write_bytes(graph)
     answers = onnxruntime.InferenceSession(graph).run(["probabilities"], {"X": matrix})[0]
-    write(directory, seen, unseen, hidden, answers)
+    write(directory, seen, known, unseen, hidden, answers)

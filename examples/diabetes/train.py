@@ -10,6 +10,7 @@ import skops.io
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import train_test_split
+
 from tables import write
 
 

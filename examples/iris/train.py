@@ -6,9 +6,10 @@ The table is Fisher's, which scikit-learn brings along: 150 flowers, 4 measureme
 import shutil
 from pathlib import Path
 
-from iris.neighbours import Neighbours
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
+
+from iris.neighbours import Neighbours
 from tables import write
 
 

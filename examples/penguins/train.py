@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import xgboost
 from sklearn.model_selection import train_test_split
+
 from tables import write
 
 

@@ -10,6 +10,7 @@ from skl2onnx import to_onnx
 from sklearn.datasets import load_wine
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.model_selection import train_test_split
+
 from tables import write
 
 

@@ -1,4 +1,4 @@
-"""Runs an example from its table to its drift report: ``python examples/run.py penguins``.
+"""Runs an example from its table to its drift report: ``python examples/run_example.py penguins``.
 
 Trains, makes a package, serves it, asks it about rows that the model has not seen, holds each answer against what the
 library itself says, tells the outcomes, lets one feature drift, and has the report made.
@@ -49,8 +49,8 @@ class Example(NamedTuple):
 
 
 EXAMPLES: Mapping[str, Example] = {
-    "breast_cancer": Example("model.skops", (), (0, 1), "mean radius"),
-    "wine": Example("model.onnx", (), (0, 1, 2), "alcohol"),
+    "breast_cancer": Example("model.skops", (), (0, 1), "mean radius", 1e-12),
+    "wine": Example("model.onnx", (), (0, 1, 2), "alcohol", 1e-6),
     "penguins": Example("model.json", (), (0, 1, 2), "body_mass_g"),
     "diabetes": Example("model.skops", ("--trust", "sklearn.tree._tree.Tree"), (), "bmi"),
     "iris": Example("neighbours:Neighbours", ("--gives", "multiclass"), (0, 1, 2), "petal length (cm)"),

@@ -11,7 +11,9 @@ from driftline.offline.model_toml import model_toml
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 names = st.text(
-    st.characters(exclude_characters='"\\', exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1
+    st.characters(categories=["L", "N", "P", "S"], exclude_characters='"\\', include_characters=" "),
+    min_size=1,
+    max_size=20,
 ).filter(str.isprintable)
 floats = st.floats(allow_nan=False, allow_infinity=False)
 

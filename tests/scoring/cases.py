@@ -67,7 +67,7 @@ def mixed() -> tuple[pd.DataFrame, Any, list[Feature]]:
     """Breast cancers by a radius that is sometimes missing, a size in words, a whole number and a boolean."""
     frame, target = cancer()
     made = pd.DataFrame({"radius": frame["mean radius"].where(frame.index % 7 != 0)})
-    made["size"] = pd.cut(frame["mean area"], 3, labels=list(SIZES)).astype(object).where(frame.index % 11 != 0)
+    made["size"] = pd.cut(frame["mean symmetry"], 3, labels=list(SIZES)).astype(object).where(frame.index % 11 != 0)
     made["points"] = (frame["mean concave points"] * 1000).astype(np.int64)
     made["rough"] = frame["mean smoothness"] > 0.1
     features = [
@@ -253,6 +253,7 @@ def onnx_one_by_one(folder: Path) -> Case:
 
 def xgboost_mixed(folder: Path) -> Case:
     frame, target, features = mixed()
+    target = target.where(frame["size"] == "small", 0)  # so that it matters which code a size has
     frame = frame.assign(size=pd.Categorical(frame["size"]))  # sorted by name, and so not in the package's order
     model = xgboost.XGBClassifier(n_estimators=8, max_depth=3, enable_categorical=True, n_jobs=1).fit(frame, target)
     content = bytes(model.get_booster().save_raw("json"))
@@ -264,8 +265,9 @@ def xgboost_mixed(folder: Path) -> Case:
 
 def xgboost_classes(folder: Path) -> Case:
     bunch = load_wine(as_frame=True)
-    model = xgboost.XGBClassifier(n_estimators=20, max_depth=2, early_stopping_rounds=2, n_jobs=1)
+    model = xgboost.XGBClassifier(n_estimators=200, max_depth=2, early_stopping_rounds=2, n_jobs=1)
     model.fit(bunch.data[::2], bunch.target[::2], eval_set=[(bunch.data[1::2], bunch.target[1::2])], verbose=False)
+    assert model.best_iteration + 1 < model.get_booster().num_boosted_rounds()
     content = bytes(model.get_booster().save_raw("ubj"))
     features, labels = floats(bunch.data.columns.tolist()), bunch.target_names.tolist()
     artifact = {"runtime": "xgboost", "file": "model.ubj"}
@@ -286,6 +288,7 @@ def xgboost_regression(folder: Path) -> Case:
 
 def lightgbm_mixed(folder: Path) -> Case:
     frame, target, features = mixed()
+    target = target.where(frame["size"] == "small", 0)
     frame = frame.assign(size=pd.Categorical(frame["size"]))
     model = lightgbm.LGBMClassifier(n_estimators=8, verbose=-1, n_jobs=1, min_data_per_group=5).fit(frame, target)
     content = model.booster_.model_to_string().encode()

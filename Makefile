@@ -39,12 +39,14 @@ interop: $(INTEROP)/.installed $(MLSERVER)/.installed ## Clients of MLflow, KSer
 # Driftline with its runtimes, MLflow and KServe; and MLServer apart, which takes an older FastAPI.
 $(INTEROP)/.installed: requirements/interop.txt | $(STAMP)
 	@$(VENV)/bin/python -m venv --clear $(INTEROP)
-	@$(INTEROP)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/interop.txt
+	@$(VENV)/bin/uv pip sync --quiet --python $(INTEROP)/bin/python --require-hashes requirements/interop.txt || \
+		$(INTEROP)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/interop.txt
 	@touch $@
 
 $(MLSERVER)/.installed: requirements/interop-mlserver.txt | $(STAMP)
 	@$(VENV)/bin/python -m venv --clear $(MLSERVER)
-	@$(MLSERVER)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/interop-mlserver.txt
+	@$(VENV)/bin/uv pip sync --quiet --python $(MLSERVER)/bin/python --require-hashes requirements/interop-mlserver.txt || \
+		$(MLSERVER)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/interop-mlserver.txt
 	@touch $@
 
 e2e: $(STAMP) ## The deployment, for real: a clean machine, the playbook, faults, an upgrade; wants root on Debian, 15 minutes

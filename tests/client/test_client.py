@@ -32,6 +32,7 @@ from driftline.client import (
     Client,
     Health,
     KeyRefusedError,
+    Model,
     MulticlassPrediction,
     Outcome,
     RefusedError,
@@ -115,7 +116,7 @@ def test_as_many_outcomes_are_told_at_once_as_a_server_takes() -> None:
 def test_models_and_health_are_as_the_server_says(api: ApiProcess) -> None:
     with Client(url(api)) as client:
         [model] = client.models()
-        assert (model.name, model.default, [version.serves for version in model.versions]) == ("seed", True, [True])
+        assert model == Model("seed", default=True, output="binary", serving="1", versions=("1",))
         assert client.health() == Health(ready=True)
 
 

@@ -13,7 +13,6 @@ from driftline.client.results import (
     Outcome,
     Prediction,
     RegressionPrediction,
-    Version,
 )
 from driftline.client.retry import NEVER, Retry
 from driftline.errors import (
@@ -45,5 +44,4 @@ __all__ = [
     "RegressionPrediction",
     "Retry",
     "UnreachableError",
-    "Version",
 ]

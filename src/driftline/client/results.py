@@ -74,32 +74,22 @@ class Outcome(NamedTuple):
     at: datetime | None = None
 
 
-class Version(msgspec.Struct, frozen=True):
-    """A version of a model.
-
-    Attributes:
-        version: Its name.
-        serves: Whether it answers where none is named.
-        output: ``binary``, ``multiclass`` or ``regression``.
-    """
-
-    version: str
-    serves: bool
-    output: str
-
-
 class Model(msgspec.Struct, frozen=True):
     """A model that is served.
 
     Attributes:
         name: Its name.
         default: Whether it answers where none is named.
-        versions: Its versions.
+        output: ``binary``, ``multiclass`` or ``regression``.
+        serving: The version that answers where none is named.
+        versions: All that can be named.
     """
 
     name: str
     default: bool
-    versions: tuple[Version, ...]
+    output: str
+    serving: str
+    versions: tuple[str, ...]
 
 
 class Health(NamedTuple):

@@ -16,7 +16,7 @@ def test_the_page_works_under_its_policy_and_asks_nobody_else(start_api: StartAp
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"http://127.0.0.1:{api.port}/docs")
-        page.locator(".opblock-summary-control", has_text="/predict").click()
+        page.locator("#operations-predictions-predict .opblock-summary-control").click()
         page.get_by_role("button", name="Try it out").click()
         page.get_by_role("button", name="Execute").click()
         expect(page.locator(".live-responses-table td.response-col_description").last).to_contain_text(

@@ -15,7 +15,8 @@ from driftline.monitor.store import MonitorStore
 
 log = structlog.get_logger()
 
-ROUTE: Final = "/predict"
+PREDICTING: Final = ("/predict", "/predict/batch", "/infer", "/invocations")
+"""How the routes of predictions end, by whatever protocol and of whichever model."""
 LARGEST_PAGE_BYTES: Final = 4 << 20
 KEPT_US: Final = 35 * 86_400_000_000
 KEY_ASKED_FOR: Final = frozenset({401, 403})
@@ -143,8 +144,9 @@ def totals(page: str) -> Totals:
     edges: dict[float, float] = {}
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
-            if sample.name == "driftline_requests_total" and sample.labels.get("route") == ROUTE:
-                requests[sample.labels["status"]] = sample.value
+            if sample.name == "driftline_requests_total" and sample.labels.get("route", "").endswith(PREDICTING):
+                status = sample.labels["status"]
+                requests[status] = requests.get(status, 0.0) + sample.value
             elif sample.name == "driftline_request_duration_seconds_bucket":
                 edges[float(sample.labels["le"])] = sample.value
     ordered = sorted(edges)

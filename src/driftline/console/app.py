@@ -50,8 +50,8 @@ class Console:
 
     def __init__(self, config: ConsoleConfig) -> None:
         self._config = config
-        self._books = Books(config.outbox_dir, config.log_dir)
         self._live = Live(config.store)
+        self._books = Books(config.outbox_dir, config.log_dir, self._live.tell)
         self._reports = Reports(config.reports_dir, config.data)
         keys = None if config.keys is None else KeyRing(config.keys)
         self._sessions = None if keys is None else Sessions(keys)

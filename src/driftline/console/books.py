@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,11 +35,13 @@ class Books:
     Args:
         outbox_dir: The outboxes of this machine.
         log_dir: The log.
+        tell: Called when a count says something else than the one before.
     """
 
-    def __init__(self, outbox_dir: Path, log_dir: Path) -> None:
+    def __init__(self, outbox_dir: Path, log_dir: Path, tell: Callable[[], None]) -> None:
         self._outbox_dir = outbox_dir
         self._log_dir = log_dir
+        self._tell = tell
         self._counted: Counted | None = None
         self._counting: asyncio.Task[None] | None = None
         self._next_s = 0.0
@@ -50,11 +53,14 @@ class Books:
         return self._counted
 
     async def _count(self) -> None:
+        before = self._counted
         try:
             self._counted = await asyncio.to_thread(self._take)
         finally:
             self._counting = None
         self._next_s = time.monotonic() + max(AT_LEAST_S, self._counted.took_s / SHARE)
+        if before is None or before.ledger != self._counted.ledger:
+            self._tell()
 
     def _take(self) -> Counted:
         began = time.monotonic()

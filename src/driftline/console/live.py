@@ -67,9 +67,16 @@ class Live:
             if found != seen:
                 name = "alert" if found[1] != seen[1] else "change"
                 seen = found
-                for queue in self._listeners:
-                    with suppress(asyncio.QueueFull):  # a page that does not listen gets the next one
-                        queue.put_nowait(f"event: {name}\ndata: {{}}\n\n".encode())
+                self._send(name)
+
+    def tell(self) -> None:
+        """Has all open pages fetched again."""
+        self._send("change")
+
+    def _send(self, name: str) -> None:
+        for queue in self._listeners:
+            with suppress(asyncio.QueueFull):  # a page that does not listen gets the next one
+                queue.put_nowait(f"event: {name}\ndata: {{}}\n\n".encode())
 
 
 def signature(store: Path) -> tuple[object, ...]:

@@ -90,7 +90,8 @@
     let lost = false;
     source.addEventListener("open", () => {
       say("live", "Live");
-      if (lost) refresh();
+      // What the page still waits for may have come before anybody could say so.
+      if (lost || document.querySelector("[data-pending]")) refresh();
       lost = false;
     });
     source.addEventListener("error", () => {

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from driftline.api.keys import add_key
 from driftline.contract import event_class
 from driftline.contract.package import read_package
@@ -37,6 +39,7 @@ def run(api: ApiProcess, directory: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_every_answer_is_what_the_document_says_and_no_key_is_no_way_in(start_api: StartApi, tmp_path: Path) -> None:
     token = add_key(tmp_path / "keys.toml", "schemathesis")
     api = start_api(keys=tmp_path / "keys.toml")
@@ -47,6 +50,7 @@ def test_every_answer_is_what_the_document_says_and_no_key_is_no_way_in(start_ap
     assert "20 selected / 23 total" in said
 
 
+@pytest.mark.long
 def test_so_it_is_for_a_model_with_features_of_all_types(start_api: StartApi, tmp_path: Path) -> None:
     api = start_api(model=loan(tmp_path / "loan"))
     run(api, tmp_path, "--max-examples", "5", "--include-path", "/predict", "--include-path", "/feedback")

@@ -6,6 +6,7 @@ from tests.api.conftest import StartApi
 from tests.browser import chromium
 
 
+@pytest.mark.long
 def test_the_page_works_under_its_policy_and_asks_nobody_else(start_api: StartApi) -> None:
     api = start_api()
     with chromium() as browser:

@@ -10,6 +10,7 @@ HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(EXAMPLE), EXAMPLE)
 
 
+@pytest.mark.long
 def test_nothing_hostile_gets_through(start_api: StartApi) -> None:
     api = start_api(max_body_bytes=BODY_LIMIT)
     outcome = fuzz(api, seed=20261124, seconds=6)

@@ -5,6 +5,8 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from driftline.eventlog.store import FILE_NAME
 from driftline.transport.ledger import take_ledger
 from tests.cli.conftest import Run, StartUp
@@ -36,6 +38,7 @@ def test_a_damaged_line_is_found_set_aside_and_left_out(run: Run, data: Path) ->
     assert (ledger.accepted, ledger.logged, ledger.quarantined, ledger.missing) == (3, 2, 1, 0)
 
 
+@pytest.mark.long
 def test_a_log_that_lost_its_end_says_so_is_repaired_and_goes_on_and_the_ledger_counts_what_is_gone(
     start_up: StartUp, run: Run, data: Path
 ) -> None:
@@ -63,6 +66,7 @@ def test_a_log_that_lost_its_end_says_so_is_repaired_and_goes_on_and_the_ledger_
     assert (settled.accepted, settled.logged, settled.missing) == (4, 3, 1)
 
 
+@pytest.mark.long
 def test_a_damaged_record_is_refused_and_rebuilt_and_the_outboxes_follow(
     start_up: StartUp, run: Run, data: Path
 ) -> None:

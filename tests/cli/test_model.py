@@ -60,6 +60,7 @@ def cancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_what_was_trained_in_five_lines_is_served_by_two_commands(ask: Run, start_up: StartUp, tmp_path: Path) -> None:
     table = load_iris(as_frame=True)
     kinds = table.target_names[table.target]

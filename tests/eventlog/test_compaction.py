@@ -367,6 +367,7 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.long
 def test_no_changed_byte_of_a_parquet_file_goes_unnoticed_or_is_given_to_a_reader(tmp_path: Path) -> None:
     lines = days_of_predictions(tmp_path / "logs", 1, a_day=40, segment_max_bytes=4_000)
     compact_log(tmp_path / "logs")

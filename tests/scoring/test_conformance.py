@@ -34,6 +34,7 @@ def test_a_runtime_keeps_what_every_runtime_promises(name: str, tmp_path: Path) 
             model.close()
 
 
+@pytest.mark.long
 def test_models_score_on_one_thread_also_in_a_process_that_was_forked_from_one_that_has_scored(
     tmp_path: Path,
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_full_redis_is_waited_for(redis_world: World, client: Redis) -> None:
     run(story())
 
 
+@pytest.mark.long
 def test_what_is_in_the_stream_stays_bounded_while_no_worker_reads(redis_world: World, client: Redis) -> None:
     world = redis_world
 
@@ -204,6 +205,7 @@ def test_password_and_tls_urls_work(
     assert "s3cret-word" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.long
 def test_two_live_logs_are_a_question_that_is_not_guessed(redis_world: World, tmp_path: Path) -> None:
     world = redis_world
 

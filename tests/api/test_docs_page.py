@@ -1,5 +1,6 @@
 """The page with the documentation, in a browser that keeps to the policy it comes with."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.api.conftest import StartApi

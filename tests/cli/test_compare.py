@@ -138,3 +138,19 @@ def test_what_the_log_does_not_have_cannot_be_replayed(run: Run, logs: Path, tmp
     found = run("replay", "--model", str(dropped))
     assert found.returncode == 3
     assert "feature_1 cannot be scored again" in found.stderr
+
+
+def test_another_model_of_the_folder_is_compared_by_what_it_gives_itself(run: Run, logs: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    package(models / "seed" / "1", "1")
+    package(models / "seed" / "2", "2", bias=1.5)
+    other = package(models / "other", "1") / "model.toml"
+    number = other.read_text().replace('"seed"', '"other"').replace('"binary"', '"regression"')
+    other.write_text(number.replace('"logistic"', '"linear"'))
+    (models / "serving.toml").write_text('default = "other"\n[models.seed]\nversion = "1"\nshadow = ["2"]\n')
+    found = run("compare", "--model", str(models), "--name", "seed", "--json")
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["rows"] == ROWS
+    found = run("compare", "--model", str(models), "--name", "sed")
+    assert found.returncode == 3
+    assert "did you mean seed?" in found.stderr

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
+from driftline.contract.package import seed_package
 from driftline.eventlog.reader import LogReader
 from tests.cli.conftest import Run
 from tests.report.events import SD, at, events, traffic, write_log
@@ -125,3 +127,11 @@ def test_a_reference_file_that_cannot_be_used_is_exit_code_3(run: Run, tmp_path:
     assert finished.stderr == (
         "driftline: the reference file reference.csv lacks feature_1; it has feature_2 (reference_invalid)\n"
     )
+
+
+@pytest.mark.usefixtures("data")
+def test_of_a_folder_of_models_the_default_is_reported(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(seed_package(), tmp_path / "models" / "seed")
+    finished = run("report", "--model", "models")
+    assert finished.returncode == 0, finished.stderr
+    assert "page: report.html" in finished.stdout

@@ -176,3 +176,10 @@ def test_what_cannot_be_guessed_is_asked_for(
 def test_texts_beside_numbers_are_no_feature(tmp_path: Path) -> None:
     rows = '{"a": 1.5, "b": 2, "c": "x"}\n{"a": 2.5, "b": 3, "c": 4}\n'
     assert drafted(tmp_path, rows, name="s.jsonl").left_out == {"c": "it holds texts and other values"}
+
+
+@pytest.mark.parametrize("told", [("False", "True"), ("false", "true")])
+def test_classes_that_are_truth_values_are_0_and_1(tmp_path: Path, told: tuple[str, str]) -> None:
+    rows = [f"1.5,2.5,{told[0]}", f"2.5,1.5,{told[1]}"]
+    found = drafted(tmp_path, table("a,b,y", *rows))
+    assert (found.target, found.schema.labels) == ("y", ())

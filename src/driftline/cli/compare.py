@@ -7,7 +7,7 @@ import typer
 
 from driftline.cli.exits import epilog
 from driftline.cli.options import Data, Json, Model, read_settings
-from driftline.cli.package import package_of
+from driftline.cli.package import schema_of
 from driftline.cli.versus import Pairing, print_versus, versus_json
 from driftline.errors import LogNotFoundError, ModelNotFoundError
 
@@ -43,7 +43,7 @@ def compare(
     settings = read_settings(data=data, model=model)
     from driftline.monitor.pairs import shadowed, side_of, versions_of  # noqa: PLC0415 (loads numpy and DuckDB)
 
-    schema = package_of(settings).schema
+    schema = schema_of(settings, name)
     named = name or schema.name
     memory_bytes = settings.query_memory_bytes
     versions = versions_of(settings.log_dir, named, memory_bytes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from driftline.contract.package import Package
+    from driftline.contract.schema import ModelSchema
     from driftline.scoring import Model
     from driftline.settings import Settings
 
@@ -21,6 +22,19 @@ def package_of(settings: "Settings") -> "Package":
     from driftline.contract.package import seed_package  # noqa: PLC0415
 
     return default_package(settings.model or seed_package())
+
+
+def schema_of(settings: "Settings", name: str | None) -> "ModelSchema":
+    """What a model that is served takes and gives; without a name, the one that answers ``/predict``.
+
+    Raises:
+        ModelError: It is not among the packages, or it cannot be told which is meant.
+    """
+    from driftline.contract.arrangement import serving_package  # noqa: PLC0415 - see read_settings
+
+    if name is None or settings.model is None:
+        return package_of(settings).schema
+    return serving_package(settings.model, name).schema
 
 
 def reference_in_use(settings: "Settings") -> Path:

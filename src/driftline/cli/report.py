@@ -138,10 +138,10 @@ def report(
 
 
 def _name_of_model(package: Path | None) -> str | None:
-    """Only a model that was asked for is told from others in the log."""
-    from driftline.contract.package import read_package  # noqa: PLC0415 - see read_settings
+    """Only a model that was asked for is told from others in the log; of a folder of several it is the default."""
+    from driftline.contract.arrangement import default_package  # noqa: PLC0415 - see read_settings
 
-    return None if package is None else read_package(package).schema.name
+    return None if package is None else default_package(package).schema.name
 
 
 def _made(log_dir: Path, selection: "Selection") -> "DriftReport":

@@ -84,10 +84,27 @@ def default_package(folder: Path) -> Package:
     """
     if is_package(folder):
         return read_package(folder)
-    models, refused = read_packages(folder)
-    schemas = {name: {version: each.schema for version, each in found.items()} for name, found in models.items()}
-    name, arranged = next(iter(arrange_folder(folder, schemas, refused.values()).items()))
-    return models[name][arranged.serving]
+    return next(iter(_serving_packages(folder).values()))
+
+
+def serving_package(folder: Path, name: str) -> Package:
+    """Returns the package that answers for a model; no model is loaded.
+
+    Args:
+        folder: A package, or a folder of packages.
+        name: The model's.
+
+    Raises:
+        ModelError: There is no such model, or it cannot be told who answers.
+    """
+    if is_package(folder):
+        package = read_package(folder)
+        serving = {package.schema.name: package}
+    else:
+        serving = _serving_packages(folder)
+    if name not in serving:
+        raise ModelError(f"there is no model {name} in {folder}{did_you_mean(name, serving)}")
+    return serving[name]
 
 
 def read_packages(folder: Path) -> tuple[dict[str, dict[str, Package]], dict[Path, str]]:
@@ -109,6 +126,14 @@ def read_packages(folder: Path) -> tuple[dict[str, dict[str, Package]], dict[Pat
         if first is not package:
             refused[path] = f"{schema.name} {schema.version} is in {first.path}, too"
     return models, refused
+
+
+def _serving_packages(folder: Path) -> dict[str, Package]:
+    """Returns who answers for each model of a folder of packages; the first is the default."""
+    models, refused = read_packages(folder)
+    schemas = {name: {version: each.schema for version, each in found.items()} for name, found in models.items()}
+    arranged = arrange_folder(folder, schemas, refused.values())
+    return {name: models[name][each.serving] for name, each in arranged.items()}
 
 
 def _arranged(name: str, versions: Versions, entry: Entry) -> Arranged:

@@ -164,6 +164,8 @@ def _labels(
 
 def _sorted(values: set[str]) -> tuple[Label, ...]:
     """Returns classes in the order that libraries give them codes in."""
+    if {value.lower() for value in values} == {"false", "true"}:
+        return (0, 1)
     try:
         return labels_of(sorted(float(value) for value in values))
     except ValueError:

@@ -48,6 +48,11 @@ def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path, has
     assert hash_key(tmp_path / "another.key", hashing) != made
 
 
+def test_the_first_server_of_all_makes_the_data_folder_too(tmp_path: Path, hashing: ModelSchema) -> None:
+    file = tmp_path / "data" / "hash.key"
+    assert hash_key(file, hashing) == bytes.fromhex(file.read_text().strip())
+
+
 def test_all_who_come_at_once_have_the_same_key(tmp_path: Path, hashing: ModelSchema) -> None:
     many = 16
     together = Barrier(many)

@@ -7,7 +7,7 @@ from typing import Final
 
 from driftline.contract.logged import needs_key
 from driftline.contract.schema import ModelSchema
-from driftline.durable import create_durably
+from driftline.durable import create_durably, make_directory
 from driftline.errors import ModelError
 
 KEY_BYTES: Final = 32
@@ -31,6 +31,7 @@ def hash_key(file: Path | None, schema: ModelSchema) -> bytes:
         raise ModelError(f"the model {schema.name} hashes features, and there is no file for the key")
     try:
         if not file.exists():
+            make_directory(file.parent)
             create_durably(file, f"{secrets.token_hex(KEY_BYTES)}\n".encode(), mode=0o600)
         text = file.read_text(encoding="ascii").strip()
     except OSError as error:

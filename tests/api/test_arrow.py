@@ -1,9 +1,11 @@
 """Rows as Arrow: what every column may be, and what a stream may not do."""
 
+import asyncio
 import io
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -15,13 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
+from driftline.api import batch
 from driftline.api.arrow import encode_rows, read_rows
-from driftline.contract.package import seed_schema
+from driftline.api.served import Served
+from driftline.contract.package import read_package, seed_package, seed_schema
 from driftline.contract.problems import InvalidFieldsError, pointer
 from driftline.contract.request import RequestDecoder
 from driftline.contract.schema import Feature, ModelSchema
 from driftline.contract.table import features_of_columns
 from driftline.errors import InputError
+from driftline.scoring import load_model
 from tests.api.api_process import ApiProcess
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -242,3 +247,19 @@ def test_a_server_without_pyarrow_says_so() -> None:
 def test_nobody_who_sends_no_arrow_loads_it() -> None:
     script = "import sys, driftline.api.app; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_large_stream_is_read_beside_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def noted(*args: Any) -> list[Any]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read_rows(*args)
+
+    monkeypatch.setattr("driftline.api.arrow.read_rows", noted)
+    package = read_package(seed_package())
+    served = Served(package, load_model(package))
+    for rows in (1, 10_000):
+        body = stream(pa.table({"feature_1": [1.5] * rows, "feature_2": [0.0] * rows}))
+        assert len(asyncio.run(batch._read(served, body, "arrow", 10_000))) == rows
+    assert threads == [True, False]

@@ -157,6 +157,15 @@ def test_numbers_of_numpy_are_numbers_and_nan_is_refused_and_no_null(api: ApiPro
             client.predict({first: datetime.now(UTC), second: 1.0})
 
 
+@pytest.mark.parametrize("value", ["secret\n", " secret", "secrèt", "sec\x7fret"])
+def test_what_no_header_can_have_is_an_error_before_anything_is_sent_and_is_not_repeated(value: str) -> None:
+    with pytest.raises(ValueError, match="the key has") as caught:
+        Client("http://127.0.0.1:9", key=value)
+    assert "sec" not in str(caught.value)
+    with Client("http://127.0.0.1:9") as client, pytest.raises(ValueError, match="the x-request-id has"):
+        client.predict({}, client_request_id=value)
+
+
 def test_a_refusal_says_what_is_wrong_with_each_field(api: ApiProcess) -> None:
     with Client(url(api)) as client, pytest.raises(RefusedError) as caught:
         client.predict({"feature_1": "x"})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from driftline.errors import ModelError
+from driftline.errors import ModelError, ScoringError
 from driftline.scoring import load_package
 from tests.scoring.packages import floats, write_package
 
@@ -101,3 +101,19 @@ def test_processes_are_for_what_is_cpu_bound(tmp_path: Path) -> None:
         load_package(package(tmp_path, constant(1), processes=2))
     with pytest.raises(ModelError, match="processes"):
         load_package(package(tmp_path, constant(1), cpu_bound=True, processes=0))
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "RuntimeError('secret')",
+        "SystemExit(1)",
+        "GeneratorExit()",
+        "type('PanicException', (BaseException,), {})('secret')",  # what a panic in a library of Rust becomes
+    ],
+)
+def test_whatever_a_class_raises_is_the_models_failure(raised: str, tmp_path: Path) -> None:
+    source = f"class Model:\n    def predict(self, matrix):\n        raise {raised}\n"
+    _, model = load_package(package(tmp_path, source))
+    with pytest.raises(ScoringError, match=r"^the model raises [A-Za-z]+ at model\.py:3$"):
+        model.score_row([0.0])

@@ -109,7 +109,9 @@ async def _read(served: Served, body: bytes, form: Form, max_rows: int) -> list[
     if form == "arrow":
         from driftline.api.arrow import read_rows  # noqa: PLC0415
 
-        return read_rows(served.schema, served.decoder, body, max_rows)
+        if len(body) < _SMALL_BYTES:
+            return read_rows(served.schema, served.decoder, body, max_rows)
+        return await asyncio.to_thread(read_rows, served.schema, served.decoder, body, max_rows)
     array, reader = form == "array", served.rows
     if (rows := reader.read_fast(body, array=array, max_rows=max_rows)) is not None:
         return rows

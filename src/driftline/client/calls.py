@@ -58,9 +58,13 @@ class _Problem(msgspec.Struct):
 
 
 def usual_headers(key: str | None) -> dict[str, str]:
-    """Returns what every request says."""
+    """Returns what every request says.
+
+    Raises:
+        ValueError: The key cannot be part of a header.
+    """
     headers = {"user-agent": f"driftline/{__version__}", "accept": "application/json"}
-    return headers if key is None else {**headers, "authorization": f"Bearer {key}"}
+    return headers if key is None else {**headers, "authorization": f"Bearer {_checked('key', key)}"}
 
 
 def prediction_call(
@@ -74,7 +78,7 @@ def prediction_call(
     """Returns the request for a prediction, or for a batch of them.
 
     Raises:
-        ValueError: A version is given without its model.
+        ValueError: A version is given without its model, or something cannot be part of a header.
     """
     if version is not None and model is None:
         raise ValueError("a version is one of a model, which is not named")
@@ -84,8 +88,17 @@ def prediction_call(
     if model is not None:
         path = f"/models/{quote(model, safe='')}{path}"
     headers = {"x-request-id": client_request_id, "traceparent": traceparent}
-    given = {name: value for name, value in headers.items() if value is not None}
+    given = {name: _checked(name, value) for name, value in headers.items() if value is not None}
     return Call("POST", path, repeatable=False, body=as_json(content), headers=given)
+
+
+def _checked(what: str, value: str) -> str:
+    """Returns what can be part of a header; httpx would find out while it sends, and repeat the value."""
+    if not (value.isascii() and value.isprintable()) or value != value.strip():
+        raise ValueError(
+            f"the {what} has blanks around it, a line break, or what is not ASCII: no header can have that"
+        )
+    return value
 
 
 def feedback_calls(outcomes: Iterable[Outcome]) -> Iterator[Call]:

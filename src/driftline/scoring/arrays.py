@@ -49,7 +49,9 @@ class ArrayModel:
             given = np.asarray(self._predict(self._encode(rows)))
         except ScoringError:
             raise
-        except Exception as error:  # a library may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a library may raise anything; a panic in Rust is no Exception (PyO3)
             raise failure(error) from error
         return scores(self._schema, given, len(rows))
 
@@ -62,7 +64,7 @@ class ArrayModel:
         return self.score((row,))[0]
 
 
-def failure(error: Exception) -> ScoringError:
+def failure(error: BaseException) -> ScoringError:
     """Returns what a library's error is called; not its message, for that may tell features, and ends in a log."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""  # noqa: PTH119

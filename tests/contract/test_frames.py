@@ -1,15 +1,20 @@
 import json
 import math
+from functools import partial
 from typing import Any
 
 import pytest
 from msgspec.structs import astuple
 
-from driftline.contract.frames import Frame, frame_of_csv, frame_of_json
+from driftline.contract import frames
+from driftline.contract.frames import Frame
 from driftline.contract.request import RequestDecoder
 from driftline.contract.schema import ModelSchema
 from driftline.contract.table import features_of_columns
 from driftline.errors import InputError
+
+frame_of_json = partial(frames.frame_of_json, max_rows=10)
+frame_of_csv = partial(frames.frame_of_csv, max_rows=10)
 
 
 def schema_of(*features: dict[str, Any]) -> ModelSchema:

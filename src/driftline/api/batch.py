@@ -1,6 +1,5 @@
 """What ``/predict/batch`` answers: many rows of one model, read, scored and kept together."""
 
-import asyncio
 from typing import Final, Literal, NamedTuple
 
 from starlette.requests import Request
@@ -8,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from driftline.api.answering import answered
+from driftline.api.beside import LARGE_BYTES, read_beside
 from driftline.api.keeper import Headers, Origin
 from driftline.api.predict import NOT_LOGGED, check_framing, failed, not_kept, refuse
 from driftline.api.routes import KeptRoute
@@ -111,14 +111,16 @@ async def _read(served: Served, body: bytes, form: Form, max_rows: int) -> list[
 
         if len(body) < _SMALL_BYTES:
             return read_rows(served.schema, served.decoder, body, max_rows)
-        return await asyncio.to_thread(read_rows, served.schema, served.decoder, body, max_rows)
+        return await read_beside(len(body), read_rows, served.schema, served.decoder, body, max_rows)
     array, reader = form == "array", served.rows
+    if len(body) > LARGE_BYTES:
+        return await read_beside(len(body), reader.read, body, array=array, max_rows=max_rows)
     if (rows := reader.read_fast(body, array=array, max_rows=max_rows)) is not None:
         return rows
     if len(body) < _SMALL_BYTES:
         return reader.read_with_care(body, array=array, max_rows=max_rows)
     # It takes ten times as long as what was tried, and others would have to wait.
-    return await asyncio.to_thread(reader.read_with_care, body, array=array, max_rows=max_rows)
+    return await read_beside(len(body), reader.read_with_care, body, array=array, max_rows=max_rows)
 
 
 def _told(served: Served, form: Form, request_ids: list[str], scored: list[Scored]) -> bytes:

@@ -1,6 +1,5 @@
 """MLflow's scoring protocol: ``/invocations``, ``/ping`` and ``/version``, as its own server answers them."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from driftline import __version__
 from driftline.api.answering import answered
 from driftline.api.batch import Limits
+from driftline.api.beside import read_beside
 from driftline.api.health import readiness
 from driftline.api.keeper import Headers, Keeper, Kept, Origin
 from driftline.api.observe import respond
@@ -99,7 +99,7 @@ async def invoke(
         if len(body) < SMALL_BYTES:
             rows, tell = _read(served, limits, content_type, body)
         else:  # others would have to wait
-            rows, tell = await asyncio.to_thread(_read, served, limits, content_type, body)
+            rows, tell = await read_beside(len(body), _read, served, limits, content_type, body)
         if chosen is not None and len(rows) == 1:
             served, rows[0] = chosen(served, rows[0])
         scored = await served.score_many(rows)
@@ -116,15 +116,21 @@ async def invoke(
 
 
 def _read(served: Served, limits: Limits, content_type: str | None, body: bytes) -> tuple[list[Features], Tell]:
-    frame = read_frame(content_type, body, served.schema)
+    frame = read_frame(content_type, body, served.schema, limits.rows)
     if frame.rows > limits.rows:
         raise InputError("too_many_rows", f"The table has {frame.rows} rows; {limits.rows} are taken at once.")
     tell = _teller(frame.params, served.schema)
     return features_of_columns(served.schema, served.decoder, frame.columns), tell
 
 
-def read_frame(content_type: str | None, body: bytes, schema: ModelSchema) -> Frame:
+def read_frame(content_type: str | None, body: bytes, schema: ModelSchema, max_rows: int) -> Frame:
     """Returns what a body of this type asks for; one that has none is read as JSON.
+
+    Args:
+        content_type: The header.
+        body: As it came.
+        schema: The model's.
+        max_rows: A body that is much more is refused before it is read; some more rows are returned.
 
     Raises:
         InputError: It is of another type, or no table of the model's.
@@ -134,7 +140,7 @@ def read_frame(content_type: str | None, body: bytes, schema: ModelSchema) -> Fr
     charset = {"charset=utf-8", 'charset="utf-8"'}
     if media_type not in readers or not charset.issuperset(parameters):
         raise InputError("unsupported_media_type", f"The Content-Type must be {_JSON} or {_CSV}, in UTF-8.")
-    return readers[media_type](body, schema)
+    return readers[media_type](body, schema, max_rows)
 
 
 def _teller(params: Mapping[str, Any], schema: ModelSchema) -> Tell:

@@ -7,11 +7,12 @@ columns that the model does not know are left out, a feature that may be null ma
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from driftline.contract.cells import values_of
 from driftline.contract.nearest import did_you_mean
-from driftline.contract.parsing import PYTHONS, Pairs, kind, parse_object
+from driftline.contract.parsing import PYTHONS, Pairs, has_more, kind, parse_object
 from driftline.contract.problems import FieldError, InvalidFieldsError
 from driftline.contract.schema import Feature, ModelSchema
 from driftline.errors import InputError
@@ -20,6 +21,8 @@ FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """The members of which a body has exactly one."""
 PARAMS: Final = "params"
 
+_MORE_COLUMNS: Final = 16
+_MORE_CONTAINERS: Final = 1024
 _SPLIT = ("columns", "data", "index")
 
 Column = Sequence[Any]
@@ -49,12 +52,20 @@ class _Table(NamedTuple):
     columns: Sequence[Column]
 
 
-def frame_of_json(body: bytes, schema: ModelSchema) -> Frame:
+def frame_of_json(body: bytes, schema: ModelSchema, max_rows: int) -> Frame:
     """Returns what a JSON body asks for.
+
+    Args:
+        body: As it came.
+        schema: The model's.
+        max_rows: A body that is much more than so many rows is refused before it is parsed; some more are returned.
 
     Raises:
         InputError: It is no JSON object, has not exactly one of :data:`FORMS`, or that is no table of the model's.
     """
+    # An object or array for each row, or one in each cell; some columns may be none of the model's.
+    if has_more(body, "[{", max_rows * (1 + len(schema.features) + _MORE_COLUMNS) + _MORE_CONTAINERS):
+        raise _too_many(max_rows)
     members = _members("The body", parse_object(body, PYTHONS))
     given = [form for form in FORMS if form in members]
     if len(given) != 1:
@@ -71,23 +82,31 @@ def frame_of_json(body: bytes, schema: ModelSchema) -> Frame:
     return Frame(_columns(table, schema), _params(members.get(PARAMS)))
 
 
-def frame_of_csv(body: bytes, schema: ModelSchema) -> Frame:
+def frame_of_csv(body: bytes, schema: ModelSchema, max_rows: int) -> Frame:
     """Returns what a CSV body asks for: a header, and a row in each line, as ``DataFrame.to_csv`` writes them.
 
     A field that is empty, or a word that pandas takes for no value, is null, unless it is one of the categories.
 
+    Args:
+        body: As it came.
+        schema: The model's.
+        max_rows: No more than so many are read.
+
     Raises:
-        InputError: It is no table of the model's.
+        InputError: It is no table of the model's, or has more rows.
     """
     try:
-        text = body.decode("utf-8-sig")
+        body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("invalid_utf8", f"The byte at offset {error.start} is not UTF-8.") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    # Line by line: a StringIO would take four bytes for each character.
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline=""), strict=True)
     try:
-        header, *rows = [row for row in reader if row] or [[]]
+        header, *rows = list(islice(filter(None, reader), max_rows + 2)) or [[]]
     except csv.Error as error:
         raise InputError("wrong_value", f"The body is not CSV at line {reader.line_num}.") from error
+    if len(rows) > max_rows:
+        raise _too_many(max_rows)
     if not header:
         raise InputError("empty_body", "The body must be CSV with a header.")
     features = {feature.name: feature for feature in schema.features}
@@ -237,6 +256,10 @@ def _listed(name: str, value: object) -> list[Any]:
 
 def _is_array(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list) and not isinstance(value, Pairs)  # an object is a list of pairs in here
+
+
+def _too_many(max_rows: int) -> InputError:
+    return InputError("too_many_rows", f"The table has more than {max_rows} rows, which is the most at once.")
 
 
 def _wrong(path: tuple[str | int, ...], message: str, code: str = "wrong_type") -> InputError:

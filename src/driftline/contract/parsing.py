@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, Literal
 
 from driftline.errors import InputError
 
@@ -13,6 +14,11 @@ _BLANK = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Possessive, with an optional end: an unclosed string must not be tried again from each of its characters.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_OUTSIDE: Final = {
+    tokens: re.compile(rb'"(?:[^"\\]|\\.)*+"?|[' + re.escape(tokens).encode() + b"]", re.DOTALL)
+    for tokens in ("{", "[{", ",[{")
+}
+_QUOTE: Final = ord('"')
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -91,6 +97,23 @@ def parse_items(body: bytes, *, array: bool) -> Iterator[object]:
             at = _skip(text, at + 1)
         elif at == len(text):
             return
+
+
+def has_more(body: bytes, tokens: Literal["{", "[{", ",[{"], most: int) -> bool:
+    """Returns whether JSON has more of some tokens than it may; those in its strings do not count.
+
+    It says what a body would become before anything is made of it: two bytes may become a list of eighty.
+
+    Args:
+        body: JSON, or not.
+        tokens: Which of them.
+        most: How many of them there may be in all.
+    """
+    if sum(map(body.count, tokens.encode())) <= most:  # with those in strings; hardly any body has to be looked through
+        return False
+    places = (match.start() for match in _OUTSIDE[tokens].finditer(body))
+    outside = (at for at in places if body[at] != _QUOTE)
+    return next(islice(outside, most, None), None) is not None
 
 
 def kind(value: object) -> str:

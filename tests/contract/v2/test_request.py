@@ -1,18 +1,21 @@
 import json
 import math
 import struct
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.contract.v2.request import InferRequest, Tensor, Wanted, read_request
+from driftline.contract.v2 import request as requests
+from driftline.contract.v2.request import InferRequest, Tensor, Wanted
 from driftline.errors import InputError
 
 AGE = {"name": "age", "shape": [2], "datatype": "FP64", "data": [1.5, 2]}
 BINARY = {"name": "age", "shape": [2], "datatype": "FP64", "parameters": {"binary_data_size": 16}}
 RAW = struct.pack("<2d", 1.5, 2)
+read_request = partial(requests.read_request, max_rows=10_000, max_columns=10)
 READ = Tensor("age", "FP64", (2,), [1.5, 2.0])
 
 

@@ -10,6 +10,9 @@ from driftline.errors import InputError
 COMPRESS_FROM_BYTES: Final = 1024
 """Shorter answers go as they are: compressing them costs time, and saves no packet."""
 
+MOST_OF_A_BYTE: Final = 1032
+"""How many bytes one byte of deflate becomes at most."""
+
 _LEVEL: Final = 1
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _WINDOWS: Final = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}

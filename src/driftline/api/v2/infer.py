@@ -6,11 +6,12 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from driftline.api.batch import Limits
+from driftline.api.beside import read_beside
 from driftline.api.keeper import Headers, Keeper, Kept, Origin
 from driftline.api.predict import NOT_LOGGED, Choose, failed, not_kept, refuse
 from driftline.api.served import Scored, Served
 from driftline.api.v2.answers import JSON_HEADERS
-from driftline.api.v2.compression import compressed, decompressed
+from driftline.api.v2.compression import MOST_OF_A_BYTE, compressed, decompressed
 from driftline.contract.headers import parse_request_id
 from driftline.contract.problems import Answer
 from driftline.contract.request import Features
@@ -48,8 +49,10 @@ async def infer(
     try:
         # In a thread it takes no less time, but others get their turn.
         read = partial(_read, served, limits, headers, body)
-        small = len(body) <= _SMALL_BYTES and headers.get("content-encoding") is None
-        asked = read() if small else await asyncio.to_thread(read)
+        coded = headers.get("content-encoding") is not None
+        small = len(body) <= _SMALL_BYTES and not coded
+        longest = MOST_OF_A_BYTE * len(body) if coded else len(body)
+        asked = read() if small else await read_beside(longest, read)
         rows = asked.rows
         if chosen is not None and len(rows) == 1:
             served, features = chosen(served, rows[0])
@@ -70,7 +73,8 @@ async def infer(
 
 def _read(served: Served, limits: Limits, headers: Headers, body: bytes) -> _Asked:
     plain = decompressed(body, headers.get("content-encoding"), limits.body_bytes)
-    request = read_request(plain, headers.get(HEADER_LENGTH))
+    most = {"max_rows": limits.rows, "max_columns": len(served.schema.features)}
+    request = read_request(plain, headers.get(HEADER_LENGTH), **most)
     columns = columns_of(served.schema, request.inputs)
     if any(len(column) > limits.rows for column in columns.values()):
         raise InputError("too_many_rows", f"There are more than {limits.rows} rows.")

@@ -5,14 +5,17 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
+from driftline.contract.parsing import has_more
 from driftline.contract.problems import shown
-from driftline.contract.v2.tensors import Element, check_datatype, elements_of_bytes, elements_of_json
+from driftline.contract.v2.tensors import Element, check_datatype, count_elements, elements_of_bytes, elements_of_json
 from driftline.errors import InputError
 
 HEADER_LENGTH: Final = "inference-header-content-length"
 """The header that says how long the JSON is; there are bytes behind it if, and only if, it is there."""
 
 _LENGTH_DIGITS: Final = 18
+_TOKENS_OF_TENSOR: Final = 64
+_MORE_TOKENS: Final = 1024
 _ELSEWHERE: Final = ("shared_memory_region", "shared_memory_offset", "shared_memory_byte_size")
 _Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Parameters = dict[str, Any] | None
@@ -85,21 +88,34 @@ class InferRequest(NamedTuple):
 _decode: Final = msgspec.json.Decoder(_Request).decode
 
 
-def read_request(body: bytes, header_length: str | None) -> InferRequest:
+def read_request(body: bytes, header_length: str | None, *, max_rows: int, max_columns: int) -> InferRequest:
     """Returns what a body asks.
 
     Args:
         body: After it was decompressed.
         header_length: The value of :data:`HEADER_LENGTH`, if it is there.
+        max_rows: A body that would be much more is refused before anything is made of it; some more are returned.
+        max_columns: How many columns the rows have at most.
 
     Raises:
-        InputError: The body, or the header, is not of this protocol.
+        InputError: The body, or the header, is not of this protocol, or there is too much in it.
     """
     length = len(body) if header_length is None else _length(header_length, len(body))
-    request = _parse(body[:length])
+    head, most = body[:length], max_rows * max_columns
+    # An element brings a comma, and an array where it is a row of its own; names and parameters bring some more. Twice
+    # as many are let through, for a better error than this one is given where a tensor is none of the model's.
+    if has_more(head, ",[{", 4 * most + _TOKENS_OF_TENSOR * max_columns + _MORE_TOKENS):
+        raise _too_many(max_rows)
+    request = _parse(head)
+    if sum(count_elements(each.name, each.shape) for each in request.inputs) > 2 * most:
+        raise _too_many(max_rows)
     binary = _flag(request.parameters, "binary_data_output", default=False)
     inputs = _tensors(request.inputs, memoryview(body)[length:])
     return InferRequest(request.id or None, inputs, _wanted(request.outputs or (), binary) or None, binary)
+
+
+def _too_many(max_rows: int) -> InputError:
+    return InputError("too_many_rows", f"There are more than {max_rows} rows.")
 
 
 def _length(header: str, body_bytes: int) -> int:

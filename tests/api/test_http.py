@@ -119,6 +119,11 @@ def test_a_compressed_body_is_refused_as_such(api: ApiProcess, encoding: str) ->
     assert "Content-Encoding" in response.json()["detail"]
 
 
+def test_a_body_that_is_said_to_be_as_it_is_is_read_in_whatever_case_that_is_said(api: ApiProcess) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "IDENTITY"}
+    assert api.client.post("/predict", json=seed_schema().example, headers=headers).status_code == 200
+
+
 def test_the_served_document_is_the_committed_one(api: ApiProcess) -> None:
     served = api.client.get("/openapi.json").json()
     assert served == yaml.safe_load(to_yaml(document(seed_schema())))

@@ -30,6 +30,7 @@ from driftline.client import (
     BinaryPrediction,
     BusyError,
     Client,
+    ClientError,
     Health,
     KeyRefusedError,
     Model,
@@ -164,6 +165,67 @@ def test_what_no_header_can_have_is_an_error_before_anything_is_sent_and_is_not_
     assert "sec" not in str(caught.value)
     with Client("http://127.0.0.1:9") as client, pytest.raises(ValueError, match="the x-request-id has"):
         client.predict({}, client_request_id=value)
+
+
+def test_rows_where_one_is_wanted_and_one_where_rows_are_send_nothing(api: ApiProcess) -> None:
+    before = len(api.events())
+    with Client(url(api)) as client:
+        with pytest.raises(ValueError, match="predict_batch"):
+            client.predict([FEATURES])  # type: ignore[arg-type]  # that is the point
+        with pytest.raises(ValueError, match="a single one is for predict"):
+            client.predict_batch(FEATURES)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="row 1 is no mapping"):
+            client.predict_batch([FEATURES, list(FEATURES)])  # type: ignore[list-item]
+
+    async def ask() -> None:
+        async with AsyncClient(url(api)) as client:
+            with pytest.raises(ValueError, match="predict_batch"):
+                await client.predict([FEATURES])  # type: ignore[arg-type]
+            with pytest.raises(ValueError, match="a single one is for predict"):
+                await client.predict_batch(FEATURES)  # type: ignore[arg-type]
+
+    asyncio.run(ask())
+    assert len(api.events()) == before
+
+
+def test_the_rows_of_a_batch_may_come_one_by_one(api: ApiProcess) -> None:
+    with Client(url(api)) as client:
+        assert len(client.predict_batch(FEATURES for _ in range(3))) == 3
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "seed/versions/1", "\ud800"])
+def test_a_name_that_would_be_another_path_is_an_error_before_anything_is_sent(name: str) -> None:
+    with Client("http://127.0.0.1:9", retry=NEVER) as client:
+        with pytest.raises(ValueError, match="model") as caught:
+            client.predict(FEATURES, model=name)
+        assert not isinstance(caught.value, UnicodeError)
+        with pytest.raises(ValueError, match="version"):
+            client.predict_batch([FEATURES], model="seed", version=name)
+
+
+def test_half_of_a_surrogate_pair_is_an_error_before_anything_is_sent() -> None:
+    with Client("http://127.0.0.1:9", retry=NEVER) as client:
+        for ask in (lambda: client.predict({"feature_1": "\ud800"}), lambda: client.feedback("\ud800", 1)):
+            with pytest.raises(ValueError, match="surrogate pair, which no JSON") as caught:
+                ask()
+            assert not isinstance(caught.value, UnicodeError)
+
+
+def test_a_client_that_was_closed_says_so_and_asks_nobody() -> None:
+    client = Client("http://127.0.0.1:9")
+    client.close()
+    for ask in (lambda: client.predict(FEATURES), client.models, client.health):
+        with pytest.raises(ClientError, match="the client is closed") as caught:
+            ask()
+        assert type(caught.value) is ClientError
+
+    async def ask_closed() -> None:
+        closed = AsyncClient("http://127.0.0.1:9")
+        await closed.close()
+        with pytest.raises(ClientError, match="the client is closed"):
+            await closed.predict(FEATURES)
+
+    asyncio.run(ask_closed())
 
 
 def test_a_refusal_says_what_is_wrong_with_each_field(api: ApiProcess) -> None:

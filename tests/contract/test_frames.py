@@ -199,3 +199,8 @@ def test_what_is_no_csv_of_the_models_is_refused(body: bytes, code: str) -> None
     with pytest.raises(InputError) as caught:
         values(frame_of_csv(body, SCHEMA))
     assert caught.value.reason == code
+
+
+def test_a_line_of_another_width_is_named_by_its_row_from_0() -> None:
+    with pytest.raises(InputError, match=r"^csv: row 1 has 2 values, and not 3\.$"):
+        frame_of_csv(b"age,member,country\n1,true,at\n1,true\n", SCHEMA)

@@ -81,6 +81,10 @@ def test_a_threshold_that_no_probability_can_reach_is_refused(threshold: object)
         ([{"name": "age", "type": "int", "range": [0, 9], "example": 10}], "example of the feature age must be from 0"),
         ([{"name": "paid", "type": "bool", "example": 1}], "example of the feature paid must be a boolean"),
         ([{"name": "land", "type": "category", "role": "context"}], "none is left to score"),
+        *(
+            ([{"name": name, "type": "float"}], f"the feature {name} is called as what is said of a prediction")
+            for name in ("request_id", "probability", "probabilities", "predicted_class", "prediction")
+        ),
     ],
 )
 def test_features_that_contradict_themselves_are_refused(features: object, message: str) -> None:

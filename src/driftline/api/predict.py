@@ -98,7 +98,7 @@ def check_framing(headers: Headers, body: bytes, max_body_bytes: int) -> None:
     """
     if len(body) > max_body_bytes:
         raise too_large(max_body_bytes)
-    if headers.get("content-encoding") not in {None, "", "identity"}:
+    if (coding := headers.get("content-encoding")) is not None and coding.strip().lower() not in {"", "identity"}:
         raise InputError("unsupported_media_type", "The body must not be compressed: leave Content-Encoding out.")
     if (coding := headers.get("transfer-encoding")) is not None and coding.lower() != "chunked":
         raise InputError("unsupported_media_type", "The body must not be compressed on its way: only chunked.")

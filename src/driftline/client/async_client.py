@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
@@ -13,6 +13,7 @@ from driftline.client.calls import (
     Call,
     Features,
     as_client_error,
+    batch_call,
     checked,
     feedback_calls,
     health_of,
@@ -29,7 +30,8 @@ from driftline.errors import ClientError
 class AsyncClient:
     """Asks one server, as :class:`~driftline.client.client.Client` does, for asyncio.
 
-    Every method raises :class:`~driftline.errors.ClientError` or one of its kinds, and nothing else of the network.
+    Every method raises :class:`~driftline.errors.ClientError` or one of its kinds, and nothing else of the network; the
+    first itself where the client was closed.
 
     Args:
         url: The server's: ``https://host:8000``.
@@ -87,6 +89,7 @@ class AsyncClient:
         Raises:
             RefusedError: The features are not what the model takes; ``errors`` says what is wrong.
             AnswerLostError: No answer came; the prediction may be in the log.
+            ValueError: Something cannot be sent as it is; nothing was.
         """
         call = prediction_call(
             features, model=model, version=version, client_request_id=client_request_id, traceparent=traceparent
@@ -95,7 +98,7 @@ class AsyncClient:
 
     async def predict_batch(
         self,
-        rows: Sequence[Features],
+        rows: Iterable[Features],
         *,
         model: str | None = None,
         version: str | None = None,
@@ -103,7 +106,7 @@ class AsyncClient:
         traceparent: str | None = None,
     ) -> list[Prediction]:
         """Returns what a model gives for each row, in their order: all of them or none; see :meth:`predict`."""
-        call = prediction_call(
+        call = batch_call(
             rows, model=model, version=version, client_request_id=client_request_id, traceparent=traceparent
         )
         return predictions_of(await self._ask(call))
@@ -139,3 +142,7 @@ class AsyncClient:
             return await self._http.request(call.method, call.path, content=call.body, headers=dict(headers))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise as_client_error(error) from error
+        except RuntimeError as error:
+            if self._http.is_closed:
+                raise ClientError("the client is closed") from error
+            raise

@@ -68,28 +68,75 @@ def usual_headers(key: str | None) -> dict[str, str]:
 
 
 def prediction_call(
-    content: Features | Sequence[Features],
+    features: Features,
     *,
     model: str | None,
     version: str | None,
     client_request_id: str | None,
     traceparent: str | None,
 ) -> Call:
-    """Returns the request for a prediction, or for a batch of them.
+    """Returns the request for a prediction.
 
     Raises:
-        ValueError: A version is given without its model, or something cannot be part of a header.
+        ValueError: The features are no mapping, a version is given without its model, or something cannot be part of a
+            path, a header or JSON.
     """
+    if not isinstance(features, Mapping):
+        raise ValueError(  # noqa: TRY004 (as all that is wrong with what is to be sent)
+            "the features of one row are a mapping from their names; several rows are for predict_batch"
+        )
+    return _asking("/predict", features, model, version, client_request_id, traceparent)
+
+
+def batch_call(
+    rows: Iterable[Features],
+    *,
+    model: str | None,
+    version: str | None,
+    client_request_id: str | None,
+    traceparent: str | None,
+) -> Call:
+    """Returns the request for a prediction of each row.
+
+    Raises:
+        ValueError: As for one row, of any of them; or the rows are a single one.
+    """
+    if isinstance(rows, Mapping):
+        raise ValueError("the rows of a batch are several mappings; a single one is for predict")  # noqa: TRY004
+    several = list(rows)
+    for at, row in enumerate(several):
+        if not isinstance(row, Mapping):
+            raise ValueError(f"row {at} is no mapping from the names of features")  # noqa: TRY004
+    return _asking("/predict/batch", several, model, version, client_request_id, traceparent)
+
+
+def _asking(  # noqa: PLR0917
+    path: str,
+    content: Features | Sequence[Features],
+    model: str | None,
+    version: str | None,
+    client_request_id: str | None,
+    traceparent: str | None,
+) -> Call:
     if version is not None and model is None:
         raise ValueError("a version is one of a model, which is not named")
-    path = "/predict" if isinstance(content, Mapping) else "/predict/batch"
     if version is not None:
-        path = f"/versions/{quote(version, safe='')}{path}"
+        path = f"/versions/{_segment('version', version)}{path}"
     if model is not None:
-        path = f"/models/{quote(model, safe='')}{path}"
+        path = f"/models/{_segment('model', model)}{path}"
     headers = {"x-request-id": client_request_id, "traceparent": traceparent}
     given = {name: _checked(name, value) for name, value in headers.items() if value is not None}
     return Call("POST", path, repeatable=False, body=as_json(content), headers=given)
+
+
+def _segment(what: str, name: str) -> str:
+    """Returns what is one part of a path; of dots and slashes httpx or the server would make another path."""
+    if name in {"", ".", ".."} or "/" in name:
+        raise ValueError(f"no {what} is called {name!r}: it is empty, has a slash, or is dots alone")
+    try:
+        return quote(name, safe="")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the name of the {what} has half of a surrogate pair, which is no text") from error
 
 
 def _checked(what: str, value: str) -> str:
@@ -105,7 +152,7 @@ def feedback_calls(outcomes: Iterable[Outcome]) -> Iterator[Call]:
     """Yields the requests that tell outcomes, in their order.
 
     Raises:
-        ValueError: A time has no zone.
+        ValueError: A time has no zone, or a text half of a surrogate pair.
     """
     each = iter(outcomes)
     while some := list(islice(each, MOST_OUTCOMES)):
@@ -123,8 +170,16 @@ def _told(outcome: Outcome) -> dict[str, Any]:
 
 
 def as_json(value: object) -> bytes:
-    """Returns JSON; NaN stays NaN, which a server refuses, and does not silently become null."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+    """Returns JSON; NaN stays NaN, which a server refuses, and does not silently become null.
+
+    Raises:
+        ValueError: A text has half of a surrogate pair.
+        TypeError: Something is none of JSON's values.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a text has half of a surrogate pair, which no JSON in UTF-8 can hold") from error
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
@@ -13,6 +13,7 @@ from driftline.client.calls import (
     Call,
     Features,
     as_client_error,
+    batch_call,
     checked,
     feedback_calls,
     health_of,
@@ -29,7 +30,8 @@ from driftline.errors import ClientError
 class Client:
     """Asks one server, over connections that are used again; may be shared by threads.
 
-    Every method raises :class:`~driftline.errors.ClientError` or one of its kinds, and nothing else of the network.
+    Every method raises :class:`~driftline.errors.ClientError` or one of its kinds, and nothing else of the network; the
+    first itself where the client was closed.
 
     Args:
         url: The server's: ``https://host:8000``.
@@ -85,6 +87,7 @@ class Client:
         Raises:
             RefusedError: The features are not what the model takes; ``errors`` says what is wrong.
             AnswerLostError: No answer came; the prediction may be in the log.
+            ValueError: Something cannot be sent as it is; nothing was.
         """
         call = prediction_call(
             features, model=model, version=version, client_request_id=client_request_id, traceparent=traceparent
@@ -93,7 +96,7 @@ class Client:
 
     def predict_batch(
         self,
-        rows: Sequence[Features],
+        rows: Iterable[Features],
         *,
         model: str | None = None,
         version: str | None = None,
@@ -101,7 +104,7 @@ class Client:
         traceparent: str | None = None,
     ) -> list[Prediction]:
         """Returns what a model gives for each row, in their order: all of them or none; see :meth:`predict`."""
-        call = prediction_call(
+        call = batch_call(
             rows, model=model, version=version, client_request_id=client_request_id, traceparent=traceparent
         )
         return predictions_of(self._ask(call))
@@ -137,3 +140,7 @@ class Client:
             return self._http.request(call.method, call.path, content=call.body, headers=dict(headers))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise as_client_error(error) from error
+        except RuntimeError as error:
+            if self._http.is_closed:
+                raise ClientError("the client is closed") from error
+            raise

@@ -112,7 +112,7 @@ def frame_of_csv(body: bytes, schema: ModelSchema, max_rows: int) -> Frame:
     features = {feature.name: feature for feature in schema.features}
     columns = [
         values_of(features[name], cells, text=True) if name in features else cells
-        for name, cells in zip(header, _transposed("row", rows, len(header)), strict=False)  # none where no row is
+        for name, cells in zip(header, _transposed("csv", rows, len(header)), strict=False)  # none where no row is
     ]
     return Frame(_columns(_Table(header, columns), schema), {})
 

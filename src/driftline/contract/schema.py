@@ -26,6 +26,9 @@ Label = str | int
 Type = Literal["float", "int", "bool", "category"]
 Output = Literal["binary", "multiclass", "regression"]
 
+TAKEN_NAMES: Final = frozenset({"request_id", "probability", "probabilities", "predicted_class", "prediction"})
+"""What an event says of a prediction under names of its own: tables have features beside them, which differ."""
+
 _DEFAULTS: Final[Mapping[Type, Value]] = {"float": 0.0, "bool": False, "category": "a"}
 
 
@@ -164,6 +167,11 @@ def _check_values(schema: ModelSchema) -> None:
         seen.add(feature.name)
         if not feature.name.isprintable() or '"' in feature.name or "\\" in feature.name:
             raise ModelError(f"the feature name {feature.name!r} has quotes, backslashes, or what cannot be printed")
+        if feature.name in TAKEN_NAMES:
+            raise ModelError(
+                f"the feature {feature.name} is called as what is said of a prediction, so it could not be watched: "
+                "give it another name"
+            )
         _check_feature(feature)
     if not schema.inputs:
         raise ModelError("all features are context, and none is left to score")

@@ -279,3 +279,62 @@ def test_what_cannot_be_made_is_one_line(
     finished = ask("model", "init", *arguments)
     assert (finished.returncode, says in finished.stderr) == (code, True), finished.stderr
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_the_library_says_of_the_users_own_sample_is_shown(ask: Run, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a\n1.5\n2.5\n")
+    own = "class Own:\n    def predict(self, matrix):\n        {}\n"
+    (tmp_path / "own.py").write_text(own.format("raise ValueError('1.5 is odd\\nand more')"))
+    said = "the model raises ValueError at own.py:3: 1.5 is odd (model_invalid)"
+    made = ask("model", "init", "own:Own", "rows.csv", "--gives", "regression")
+    assert (made.returncode, made.stderr.endswith(f"{said}\n")) == (3, True), made.stderr
+    (tmp_path / "own.py").write_text(own.format("return matrix[:, 0]"))
+    assert ask("model", "init", "own:Own", "rows.csv", "--gives", "regression").returncode == 0
+    (tmp_path / "own" / "own.py").write_text(own.format("raise ValueError('1.5 is odd\\nand more')"))
+    checked = ask("model", "check", "own")
+    assert (checked.returncode, checked.stderr.endswith(f"{said}\n")) == (1, True), checked.stderr
+
+
+def test_the_summary_ends_with_what_is_left_to_do(ask: Run, tmp_path: Path) -> None:
+    (tmp_path / "sum.json").write_text('{"bias": 1.0, "weights": {"a": 2.0}}')
+    (tmp_path / "rows.csv").write_text(",a,vip,bought,zip\n0,1.5,0,1,01067\n1,2.5,1,0,10115\n")
+    made = ask("model", "init", "sum.json", "rows.csv", "--allow-pickle")
+    assert made.returncode == 0, made.stderr
+    for line in (
+        "left out: a column without a name (an index?)",
+        "question: which of vip, bought, zip is predicted? Say it with --target: they are taken as context now",
+        "context columns are required in every request: delete those that clients will not send",
+        "  driftline up sum --allow-pickle",
+    ):
+        assert line in made.stdout.splitlines()
+    assert [it.get("example") for it in declared(tmp_path / "sum")["features"]] == [1.5, 0, 1, "01067"]
+    assert ask("model", "init", "sum.json", "rows.csv", "--gives", "regression", "--force").returncode == 0
+    inputs_only = "a\n1.5\n2.5\n"
+    (tmp_path / "rows.csv").write_text(inputs_only)
+    made = ask("model", "init", "sum.json", "rows.csv", "--force")
+    assert made.stdout.endswith("\n\n  driftline up sum\n\n")
+    assert "context" not in made.stdout
+
+
+def test_check_takes_the_file_of_a_package_and_a_folder_of_several(ask: Run, tmp_path: Path) -> None:
+    (tmp_path / "sum.json").write_text('{"bias": 1.0, "weights": {"a": 2.0}}')
+    (tmp_path / "rows.csv").write_text("a\n1.5\n2.5\n")
+    for version in ("1", "2"):
+        ask("model", "init", "sum.json", "rows.csv", "--version", version, "--output-dir", f"models/sum/{version}")
+    assert ask("model", "check", "models/sum/1/model.toml").returncode == 0
+    assert ask("model", "check", "models").returncode == 0
+    (tmp_path / "models" / "sum" / "1" / "expected.jsonl").write_text('{"probability": 0.5}\n')
+    checked = ask("model", "check", "models")
+    assert (checked.returncode, checked.stderr.count("\n")) == (1, 1), checked.stderr
+    assert "row 1: probability is" in checked.stderr
+    assert [line for line in checked.stdout.splitlines() if line.endswith(":")] == ["models/sum/1:", "models/sum/2:"]
+    assert "sum 2: binary" in checked.stdout
+
+
+def test_a_pickle_is_promoted_only_when_allowed(ask: Run, cancer: Path, tmp_path: Path) -> None:
+    files = (str(cancer / "cancer.joblib"), str(cancer / "cancer.parquet"))
+    assert ask("model", "init", *files, "--allow-pickle", "--output-dir", "models/cancer/1").returncode == 0
+    promotion = ("model", "promote", "cancer", "1", "--model", "models")
+    refused = ask(*promotion)
+    assert (refused.returncode, "runs whatever code is in it" in refused.stderr) == (3, True)
+    assert ask(*promotion, "--allow-pickle").returncode == 0

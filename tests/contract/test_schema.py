@@ -53,15 +53,16 @@ def test_a_threshold_that_no_probability_can_reach_is_refused(threshold: object)
     [
         ([], "features"),
         (["age"], "features"),
-        ([{"name": "age", "type": "double", "example": 1.0}], "type"),
+        ([{"name": "age", "type": "double"}], r"features\[0\]\.type is 'double' .* one of: float, int, bool, category"),
         ([{"name": "", "type": "float", "example": 1.0}], "name"),
         ([{"name": "a\nb", "type": "float", "example": 1.0}], "cannot be printed"),
         ([{"name": 'a"b', "type": "float", "example": 1.0}], "quotes"),
         ([{"name": "a\\b", "type": "float", "example": 1.0}], "backslashes"),
         ([{"name": "age", "type": "float", "example": float("inf")}], "example of the feature age"),
         ([{"name": "age", "type": "float", "example": 1.0}] * 2, "age is declared twice"),
-        ([{"name": "age", "type": "int", "role": "output"}], "role"),
-        ([{"name": "age", "type": "int", "log": "hashed"}], "log"),
+        ([{"name": "age", "type": "int", "role": "output"}], r"role is 'output' .* one of: input, context"),
+        ([{"name": "age", "type": ["int"]}], "type"),
+        ([{"name": "age", "type": "int", "log": "hashed"}], r"log is 'hashed' .* one of: keep, hash, drop"),
         ([{"name": "age", "type": "int", "nullable": 1}], "nullable"),
         ([{"name": "age", "type": "int", "range": [1]}], "range"),
         ([{"name": "age", "type": "int", "range": [2, 1]}], "range of the feature age must be its lowest"),
@@ -95,6 +96,10 @@ def test_features_that_contradict_themselves_are_refused(features: object, messa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"output": "multi"},
+            "output is 'multi' in the model package, and must be one of: binary, multiclass, regression",
+        ),
         ({"output": "multiclass"}, "needs labels"),
         ({"output": "multiclass", "labels": ["a"]}, "needs labels"),
         ({"labels": ["a"]}, "two labels, and here are 1"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from driftline.errors import ModelError
+from driftline.errors import ModelError, TableError
 from driftline.offline.draft import Draft, Wish, draft
 from driftline.offline.summary import MOST_DISTINCT, summaries_of
 from driftline.scoring.description import Description
@@ -40,6 +40,8 @@ def table(header: str, *rows: str) -> str:
         (["1_0"], "category", False),
         (["None", "x"], "category", True),
         (["9007199254740993.0"], "float", False),
+        (["10115", "01067"], "category", False),
+        (["0", "10"], "int", False),
         (["", "NULL"], "float", True),
     ],
 )
@@ -118,6 +120,7 @@ def test_numbered_classes_get_their_names_from_the_target(tmp_path: Path) -> Non
         (["1", "2", "1"], "2 values: codes of categories, or a number"),
         ([str(at) for at in range(30)], "no two rows have the same: does it identify them"),
         ([str(at % 25) for at in range(60)], "is it always whole"),
+        (["10115", "01067"], "digits after a leading zero"),
         (["2026-11-26", "2026-11-27"], "a date?"),
         (["2026-11-26T10:00:00Z", "2026-11-27 10:00"], "a date?"),
         (["26.11.2026", "1.1.2026"], "a date?"),
@@ -164,6 +167,7 @@ def test_a_blank_is_an_underscore_to_some_libraries(tmp_path: Path) -> None:
         ("a,b\n1,9007199254740993\n", BINARY, WISH, r"takes b, and it holds whole numbers beyond 9007199254740991"),
         ('a,"b"""\n1,2\n', Description(("a", 'b"'), 2, "binary"), WISH, "its name has quotes"),
         ("a,b\n1,2\n", Description(("a",), 1, "multiclass"), WISH, "does not name its classes"),
+        ("a,y\n1,2\n3,5\n2,7\n", Description(("a",), 1, "binary"), WISH, "y has 3 values: .* say --gives regression"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_guessed_is_asked_for(
@@ -183,3 +187,39 @@ def test_classes_that_are_truth_values_are_0_and_1(tmp_path: Path, told: tuple[s
     rows = [f"1.5,2.5,{told[0]}", f"2.5,1.5,{told[1]}"]
     found = drafted(tmp_path, table("a,b,y", *rows))
     assert (found.target, found.schema.labels) == ("y", ())
+
+
+@pytest.mark.parametrize(
+    ("csv", "says"),
+    [
+        ("a,b,vip,bought\n1.5,1,0,1\n2.5,2,1,0\n", "which of vip, bought is predicted? Say it with --target"),
+        ("a,b,left\n1.5,1,no\n2.5,2,yes\n", "is left what is predicted? Then say --target left"),
+        ("a,b,city\n1.5,1,x\n2.5,2,y\n3.5,2,z\n", ""),
+        ("a,b,bought,vip\n1.5,1,1,no\n2.5,2,0,yes\n", ""),
+    ],
+)
+def test_a_spare_column_that_may_be_the_answer_is_asked_about(tmp_path: Path, csv: str, says: str) -> None:
+    question = drafted(tmp_path, csv).question
+    assert question.startswith(says)
+    assert bool(question) == bool(says)
+
+
+def test_columns_that_the_model_takes_are_never_asked_about(tmp_path: Path) -> None:
+    found = drafted(tmp_path, "a,b\n0,1\n1,0\n", Description(None, 2, "binary", (0, 1)))
+    assert (found.question, len(found.schema.inputs)) == ("", 2)
+
+
+def test_a_column_without_a_name_is_left_out_as_an_index(tmp_path: Path) -> None:
+    found = drafted(tmp_path, ",a,b\n0,1.5,2.5\n1,2.5,1.5\n", Description(("a", "b"), 2, "regression"))
+    assert found.left_out == {"": "a column without a name (an index?)"}
+
+
+def test_a_number_of_the_model_stays_one_in_spite_of_a_leading_zero(tmp_path: Path) -> None:
+    typed = Description(("a", "b"), 2, "binary", types={"b": "int"})
+    _, feature = drafted(tmp_path, "a,b\n1.5,007\n2.5,8\n", typed).schema.features
+    assert (feature.type, feature.example) == ("int", 7)
+
+
+def test_a_sample_without_rows_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"sample\.csv has no rows"):
+        drafted(tmp_path, "a,b\n")

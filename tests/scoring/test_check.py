@@ -63,6 +63,11 @@ def test_only_so_many_rows_are_looked_at(tmp_path: Path) -> None:
         check_package(made, load_model(made))
 
 
+def test_what_is_expected_of_rows_that_are_not_looked_at_is_not_too_much(tmp_path: Path) -> None:
+    made = package(tmp_path)
+    assert check_package(made, load_model(made), most_rows=1).compared == 1
+
+
 def test_what_is_expected_may_be_of_the_first_rows_only(tmp_path: Path) -> None:
     made = package(tmp_path, expected="probability\n0.5000001\n")
     checked = check_package(made, load_model(made))
@@ -77,6 +82,8 @@ def test_what_is_expected_may_be_of_the_first_rows_only(tmp_path: Path) -> None:
         (SAMPLE, "probability\n0.5\n\n", None),  # an empty line is no row
         (SAMPLE, "probability,x\n0.5,\n,\n", r"row 2: probability is 0\.5, and .* expects ''"),
         (SAMPLE, "predicted_class\n1\n0\n", r"row 2: predicted_class is 1, and .* expects '0'"),
+        (SAMPLE, "probability\n", r"expected\.csv has no rows"),
+        (SAMPLE, EXPECTED + "0.5\n", r"expected\.csv has more rows than the sample, which has 2"),
         (SAMPLE, "p\n1\n", r"none of the columns probability, predicted_class"),
         (SAMPLE, "", r"expected\.csv has no columns"),
         ("age,income\n1,2\n", EXPECTED, r"The field country is required"),

@@ -8,7 +8,7 @@ import typer
 from driftline.cli.exits import Exit, complain, epilog
 from driftline.cli.options import AllowPickle, pickle_setting, read_settings
 from driftline.cli.package import closed
-from driftline.errors import ModelError, ProfileError, TableError
+from driftline.errors import ModelError, ProfileError, ScoringError, TableError
 
 if TYPE_CHECKING:
     from driftline.contract.package import Package
@@ -45,7 +45,7 @@ Trust = Annotated[
     typer.Option(metavar="TYPE", help="A type in a skops file whose code may run; as often as needed."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Take the place of a package that is there.")]
-Folder = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model package.")]
+Folder = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the model package, or of several.")]
 
 
 CROWD = 8
@@ -103,29 +103,59 @@ def init(
         f"Made by driftline model init of {Path(artifact).name} and {sample.name}; what it guessed is for you to edit."
     )
     recipe = Recipe(folder, found.path, sample, drafted, {**found.table, **described.artifact}, head, allow)
-    with progress("scoring") as advance:
-        made = make_package(recipe, force=force, progress=advance)
+    try:
+        with progress("scoring") as advance:
+            made = make_package(recipe, force=force, progress=advance)
+    except ModelError as error:
+        raise _with_its_cause(error) from error
     _print_draft(drafted, found.table["runtime"])
-    _print_made(made, folder)
+    _print_made(made, folder, drafted.schema, allow_pickle=allow_pickle)
 
 
 def check(*, model: Folder, allow_pickle: AllowPickle = False) -> None:
     """Checks that a model package is what it says: its sample is valid, is scored, and as it is expected to be."""
     settings = read_settings(pickle=pickle_setting(allow_pickle))
+    from driftline.contract.folder import find_packages  # noqa: PLC0415 - see read_settings
+    from driftline.contract.package import FILE_NAME  # noqa: PLC0415
+
+    folder = model.parent if model.name == FILE_NAME else model
+    wrong = False
+    try:
+        found = find_packages(folder) if folder.is_dir() and any(folder.iterdir()) else [folder]
+    except ModelError as error:
+        complain(error)
+        raise typer.Exit(Exit.NO) from error
+    for path in found:
+        if len(found) > 1:
+            typer.echo(f"{path}:")
+        try:
+            _check(path, allow_pickle=settings.pickle == "allow")
+        except (ModelError, ProfileError, TableError) as error:
+            complain(_with_its_cause(error) if isinstance(error, ModelError) else error)
+            wrong = True
+    if wrong:
+        raise typer.Exit(Exit.NO)
+
+
+def _with_its_cause(error: ModelError) -> ModelError:
+    """Returns an error with what a model's library said, which servers keep to themselves: it may tell features."""
+    failed = error.__cause__
+    cause = failed.__cause__ if isinstance(failed, ScoringError) else None
+    said = str(cause or "").strip()
+    return ModelError(f"{error.message}: {said.splitlines()[0]}") if said else error
+
+
+def _check(path: Path, *, allow_pickle: bool) -> None:
     from driftline.contract.package import read_package  # noqa: PLC0415 - see read_settings
     from driftline.scoring import load_model  # noqa: PLC0415
     from driftline.scoring.check import ABSOLUTE, RELATIVE, check_package  # noqa: PLC0415
 
-    try:
-        package = read_package(model)
-        loaded = load_model(package, allow_pickle=settings.pickle == "allow")
-        typer.echo(_title(package.schema, str(package.artifact["runtime"])))
-        with closed(loaded):
-            checked = check_package(package, loaded, most_rows=None)
-        reference = _checked_reference(package)
-    except (ModelError, ProfileError, TableError) as error:
-        complain(error)
-        raise typer.Exit(Exit.NO) from error
+    package = read_package(path)
+    loaded = load_model(package, allow_pickle=allow_pickle)
+    typer.echo(_title(package.schema, str(package.artifact["runtime"])))
+    with closed(loaded):
+        checked = check_package(package, loaded, most_rows=None)
+    reference = _checked_reference(package)
     if package.sample is None:
         typer.echo("no sample: nothing tells whether the model takes what the package says")
     else:
@@ -193,15 +223,20 @@ def _print_draft(drafted: "Draft", runtime: str) -> None:
     for guess in drafted.guesses:
         typer.echo(f"guessed: {guess}")
     for name, why in drafted.left_out.items():
-        typer.echo(f"left out: {name}: {why}")
+        typer.echo(f"left out: {name}: {why}" if name else f"left out: {why}")
+    if drafted.question:
+        typer.echo(f"question: {drafted.question}")
 
 
-def _print_made(made: "Made", folder: Path) -> None:
+def _print_made(made: "Made", folder: Path, schema: "ModelSchema", *, allow_pickle: bool) -> None:
     unscored = f", {made.checked.unscored:,} of the first {made.checked.rows:,} without a score"
     typer.echo(f"{made.rows:,} rows are valid, the model scores them{unscored if made.checked.unscored else ''}")
     if made.profile is None:
         typer.echo(f"no reference.json: {made.unfit}. The first rows of the log will stand in for it")
-    typer.echo(f"written to {folder}: look through {folder / 'model.toml'}, then\n\n  driftline up {folder}\n")
+    if len(schema.inputs) < len(schema.features):
+        typer.echo("context columns are required in every request: delete those that clients will not send")
+    flag = " --allow-pickle" if allow_pickle else ""
+    typer.echo(f"written to {folder}: look through {folder / 'model.toml'}, then\n\n  driftline up {folder}{flag}\n")
 
 
 def _checked_reference(package: "Package") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from driftline.cli.exits import epilog
-from driftline.cli.options import Json, read_settings
+from driftline.cli.options import AllowPickle, Json, pickle_setting, read_settings
 from driftline.errors import ModelError, SettingsError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def show(*, model: Folder = None, as_json: Json = False) -> None:
         typer.echo(f"refused: {path}: {reason}", err=True)
 
 
-def promote(name: Name, version: Version, *, model: Folder = None) -> None:
+def promote(name: Name, version: Version, *, model: Folder = None, allow_pickle: AllowPickle = False) -> None:
     """Has a version serve, after its package was checked; the one that served is remembered for a rollback."""
 
     def changed(entry: "Entry", arranged: "Arranged") -> "Entry":
@@ -73,21 +73,23 @@ def promote(name: Name, version: Version, *, model: Folder = None) -> None:
         shadow = tuple(each for each in entry.shadow if each != version)
         return replace(entry, version=version, previous=previous, canary=canary, shadow=shadow)
 
-    _change(_models(model), name, changed, check=version)
+    _change(_models(model, allow_pickle=allow_pickle), name, changed, check=version)
     typer.echo(f"{name} {version} serves from now on: running servers of this folder switch within seconds.", err=True)
 
 
-def rollback(name: Name, *, model: Folder = None) -> None:
+def rollback(name: Name, *, model: Folder = None, allow_pickle: AllowPickle = False) -> None:
     """Has the version serve that served before; a second rollback takes the first one back."""
     models = _models(model)
     previous = models.roster.entry(name).previous
     if previous is None:
         models.refuse_unknown(name)
         raise ModelError(f"nothing is known of what served before {name} {models.arranged[name].serving}")
-    promote(name, previous, model=model)
+    promote(name, previous, model=model, allow_pickle=allow_pickle)
 
 
-def shadow(name: Name, version: Version, *, off: Off = False, model: Folder = None) -> None:
+def shadow(
+    name: Name, version: Version, *, off: Off = False, model: Folder = None, allow_pickle: AllowPickle = False
+) -> None:
     """Has a version score beside the one that serves: nobody gets its scores, and the log has both."""
 
     def changed(entry: "Entry", _: "Arranged") -> "Entry":
@@ -98,13 +100,20 @@ def shadow(name: Name, version: Version, *, off: Off = False, model: Folder = No
         others = tuple(each for each in entry.shadow if each != version)
         return replace(entry, shadow=others if off else (*others, version))
 
-    _change(_models(model), name, changed, check=None if off else version)
+    _change(_models(model, allow_pickle=allow_pickle), name, changed, check=None if off else version)
     does = "is no shadow any more" if off else "scores beside each answer from now on"
     typer.echo(f"{name} {version} {does}: running servers of this folder switch within seconds.", err=True)
 
 
 def canary(
-    name: Name, version: Version, share: Share = None, *, by: By = None, off: Off = False, model: Folder = None
+    name: Name,
+    version: Version,
+    share: Share = None,
+    *,
+    by: By = None,
+    off: Off = False,
+    model: Folder = None,
+    allow_pickle: AllowPickle = False,
 ) -> None:
     """Has a version answer a share of what names no version; a greater share has the same rows, and more."""
     if (share is None) is not off:
@@ -122,7 +131,7 @@ def canary(
             raise ModelError(f"{name} {version} is no canary")
         return replace(entry, canary=None)
 
-    _change(_models(model), name, changed, check=None if off else version)
+    _change(_models(model, allow_pickle=allow_pickle), name, changed, check=None if off else version)
     does = "is no canary any more" if off else f"answers {wanted:.4g} of what names no version from now on"
     typer.echo(f"{name} {version} {does}: running servers of this folder switch within seconds.", err=True)
 
@@ -161,19 +170,19 @@ class _Models(NamedTuple):
             raise ModelError(f"there is no model {name} in {self.folder}{did_you_mean(name, self.arranged)}")
 
 
-def _models(model: Path | None) -> _Models:
-    settings = read_settings(model=model)
+def _models(model: Path | None, *, allow_pickle: bool = False) -> _Models:
+    settings = read_settings(model=model, pickle=pickle_setting(allow_pickle))
     from driftline.contract.arrangement import arrange_folder, read_packages  # noqa: PLC0415 - see read_settings
     from driftline.contract.folder import is_package  # noqa: PLC0415
     from driftline.contract.package import seed_package  # noqa: PLC0415
     from driftline.contract.roster_file import RosterFile, natural, read_roster_file  # noqa: PLC0415
 
-    folder, allow_pickle = settings.model or seed_package(), settings.pickle == "allow"
+    folder = settings.model or seed_package()
     found, refused = read_packages(folder)
     packages = {name: {each: found[name][each] for each in sorted(found[name], key=natural)} for name in found}
     roster = RosterFile() if is_package(folder) else read_roster_file(folder)
     arranged = arrange_folder(folder, _schemas(packages), refused.values())
-    return _Models(folder, allow_pickle, roster, packages, refused, arranged)
+    return _Models(folder, settings.pickle == "allow", roster, packages, refused, arranged)
 
 
 def _change(models: _Models, name: str, changed: "Callable[[Entry, Arranged], Entry]", check: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 import msgspec
 
@@ -25,6 +25,12 @@ Label = str | int
 
 Type = Literal["float", "int", "bool", "category"]
 Output = Literal["binary", "multiclass", "regression"]
+Role = Literal["input", "context"]
+Log = Literal["keep", "hash", "drop"]
+
+_WORDS: Final = {"output": get_args(Output)}
+_FEATURE_WORDS: Final = {"type": get_args(Type), "role": get_args(Role), "log": get_args(Log)}
+"""What a text may be, by its key."""
 
 TAKEN_NAMES: Final = frozenset({"request_id", "probability", "probabilities", "predicted_class", "prediction"})
 """What an event says of a prediction under names of its own: tables have features beside them, which differ."""
@@ -49,11 +55,11 @@ class Feature(msgspec.Struct, frozen=True):
 
     name: Name
     type: Type
-    role: Literal["input", "context"] = "input"
+    role: Role = "input"
     nullable: bool = False
     range: tuple[float, float] | None = None
     categories: tuple[str, ...] | None = None
-    log: Literal["keep", "hash", "drop"] = "keep"
+    log: Log = "keep"
     example: Value = None
 
     @property
@@ -99,10 +105,12 @@ class ModelSchema(msgspec.Struct, frozen=True, kw_only=True):
             ModelError: A key is missing, unknown or of the wrong type, or a value is out of range.
         """
         refuse_unknown_keys(mapping, cls.__struct_fields__, where="")
+        _refuse_other_words(mapping, _WORDS, where="")
         features = mapping.get("features")
         for index, feature in enumerate(features if isinstance(features, list) else ()):
             if isinstance(feature, Mapping):
                 refuse_unknown_keys(feature, Feature.__struct_fields__, where=f"features[{index}].")
+                _refuse_other_words(feature, _FEATURE_WORDS, where=f"features[{index}].")
         schema: Self = converted(mapping, cls)
         for key, needed in (("threshold", "binary"), ("labels", "binary or multiclass")):
             if key in mapping and schema.output not in needed:
@@ -152,6 +160,13 @@ def refuse_unknown_keys(mapping: Mapping[str, object], known: tuple[str, ...], w
     for key in mapping:
         if key not in known:
             raise ModelError(f"unknown key {where}{key} in the model package{did_you_mean(key, known)}")
+
+
+def _refuse_other_words(table: Mapping[str, object], words: Mapping[str, Sequence[str]], where: str) -> None:
+    for key, known in words.items():
+        word = table.get(key)
+        if isinstance(word, str) and word not in known:
+            raise ModelError(f"{where}{key} is {word!r} in the model package, and must be one of: {', '.join(known)}")
 
 
 def _check_values(schema: ModelSchema) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from driftline.contract.nearest import did_you_mean
 from driftline.contract.schema import Feature, Label, ModelSchema, Output
 from driftline.errors import ModelError
-from driftline.offline.summary import Summary
+from driftline.offline.summary import MOST_DISTINCT, Summary
 from driftline.scoring.description import Description, labels_of
 
 TARGETS: Final = frozenset({"target", "label", "y", "class", "outcome"})
@@ -46,6 +46,7 @@ class Draft(NamedTuple):
         notes: What to look at, by feature.
         guesses: What was guessed of the model as a whole.
         left_out: Columns that cannot be features, and why.
+        question: What the user has to say, for the answer itself may be among the context; empty if nothing.
     """
 
     schema: ModelSchema
@@ -53,6 +54,7 @@ class Draft(NamedTuple):
     notes: Mapping[str, str]
     guesses: Sequence[str]
     left_out: Mapping[str, str]
+    question: str
 
 
 def draft(described: Description, columns: Mapping[str, Summary], wish: Wish) -> Draft:
@@ -91,7 +93,12 @@ def draft(described: Description, columns: Mapping[str, Summary], wish: Wish) ->
         notes[name] = _joined("the model does not take it", _doubt(summary))
     mapping = {"name": wish.name, "version": wish.version, "output": output, "features": list(map(_mapping, features))}
     schema = ModelSchema.from_mapping({**mapping, "labels": list(labels)} if labels else mapping)
-    return Draft(schema, target, notes, guesses, left_out)
+    spare = (
+        []
+        if target is not None
+        else [columns[feature.name] for feature in schema.features if feature.role == "context"]
+    )
+    return Draft(schema, target, notes, guesses, left_out, _question(spare, schema))
 
 
 def _named(names: Sequence[str], columns: Mapping[str, Summary]) -> list[str]:
@@ -120,6 +127,21 @@ def _target(
         return None
     guesses.append(f"the column {found[0]} is taken for what is predicted, so it is no feature (--target)")
     return found[0]
+
+
+def _question(spare: Sequence[Summary], schema: ModelSchema) -> str:
+    """Returns the question which spare column is what is predicted, if any may be."""
+    classes = set(map(str, schema.classes))
+    found = [
+        summary.name
+        for summary in spare
+        if summary.name.lower() in TARGETS
+        or _holds(summary, classes)
+        or (classes and summary.distinct is not None and len(summary.distinct) == len(classes))
+    ]
+    if len(found) > 1:
+        return f"which of {', '.join(found)} is predicted? Say it with --target: they are taken as context now"
+    return f"is {found[0]} what is predicted? Then say --target {found[0]}: it is taken as context now" if found else ""
 
 
 def _holds(summary: Summary, classes: set[str]) -> bool:
@@ -151,6 +173,12 @@ def _labels(
     held = () if target is None or target.distinct is None else _sorted(target.distinct)
     if output == "binary" and held == (0, 1) and classes in {(0, 1), ()}:
         return ()
+    if output == "binary" and not classes and target is not None and len(held) != 2:  # noqa: PLR2004
+        values = f"more than {MOST_DISTINCT}" if target.distinct is None else len(held)
+        raise ModelError(
+            f"a binary model tells two classes apart, and {target.name} has {values} values: if the model gives a "
+            "number, say --gives regression; if something else is predicted, name its column with --target"
+        )
     numbered = classes == tuple(range(len(classes)))
     if (not classes or (numbered and held != classes)) and len(held) > 1 and len(held) == len(classes or held):
         guesses.append(f"the classes are taken to be called {', '.join(map(str, held))}, in this order (labels)")
@@ -202,7 +230,9 @@ def _feature(
 def _flaw(summary: Summary) -> str:
     if summary.flaw:
         return summary.flaw
-    if not summary.name.isprintable() or '"' in summary.name or "\\" in summary.name or not summary.name:
+    if not summary.name:
+        return "a column without a name (an index?)"
+    if not summary.name.isprintable() or '"' in summary.name or "\\" in summary.name:
         return "its name has quotes, backslashes, or what cannot be printed"
     return ""
 
@@ -215,6 +245,8 @@ def _doubt(summary: Summary, feature: Feature | None = None) -> str:
     doubts = {
         "the sample has no value of it: is it a number?": values == 0,
         "the sample has only one value of it": values == 1,
+        "digits after a leading zero, which a number would lose: it is taken as text": kind == "category"
+        and summary.padded,
         "a date? It is taken as text": kind == "category" and _DATE.fullmatch(str(summary.example)) is not None,
         "no two rows have the same: does it identify them? Then leave it out, or log = hash": kind != "float"
         and summary.unlike

@@ -1,15 +1,19 @@
 """What the columns of a sample hold, as far as a schema asks."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
 from driftline.contract.cells import MISSING, plain, whole
 from driftline.contract.schema import MOST_CHARS, MOST_EXACT, Feature, Type, Value
+from driftline.errors import TableError
 from driftline.tables import Progress, Table
 
 MOST_DISTINCT: Final = 1000
 """So many values of a column are told apart."""
+
+_PADDED: Final = re.compile(r"0[0-9]+")
 
 Kind = Literal["bool", "int", "float", "text", "other"]
 
@@ -24,6 +28,7 @@ class Summary:
         distinct: The values, as text; None if they are too many.
         unlike: Whether no value was met twice among neighbours, as with numbers that identify rows.
         flaw: What no feature may have, in words; empty if nothing.
+        padded: Whether a text of digits begins with a zero that a number would lose, as postal codes do.
         example: The first value.
     """
 
@@ -33,6 +38,7 @@ class Summary:
         self.missing = 0
         self.distinct: set[str] | None = set()
         self.unlike = True
+        self.padded = False
         self.flaw = ""
         self.example: Value = None
         self._kinds: set[Kind] = set()
@@ -61,6 +67,9 @@ class Summary:
         self.rows += len(cells)
         self.unlike = self.unlike and len(met) == len(cells)
         values = [_read(cell) for cell in met] if text else list(met)
+        self.padded = self.padded or any(
+            isinstance(value, str) and _PADDED.fullmatch(value.strip()) for value in values
+        )
         self._look(values)
         if not text and "text" in self._kinds and len(self._kinds) > 1:
             self.flaw = "it holds texts and other values"
@@ -90,23 +99,29 @@ class Summary:
             return None
         if feature.type == "category":
             return str(self.example)
-        return float(self.example) if feature.type == "float" else self.example
+        if feature.type == "float":
+            return float(self.example)
+        return whole(self.example) if isinstance(self.example, str) else self.example
 
 
 def summaries_of(table: Table, progress: Progress | None = None) -> dict[str, Summary]:
     """Returns a summary of each column, by name, in their order.
 
     Raises:
-        TableError: The table cannot be read.
+        TableError: The table cannot be read, or has no rows.
     """
     found = {name: Summary(name) for name in table.names}
     for piece in table.pieces(progress=progress):
         for name, cells in piece.items():
             found[name].add(cells, text=table.text)
+    if not all(summary.rows for summary in found.values()):
+        raise TableError(f"{table.path} has no rows")
     return found
 
 
 def _read(text: str) -> Value:
+    if _PADDED.fullmatch(text.strip()):
+        return text
     lowered = text.strip().lower()
     return lowered == "true" if lowered in {"true", "false"} else whole(text)
 

@@ -47,7 +47,8 @@ def check_package(package: Package, model: Model, most_rows: int | None = QUICK_
 
     Raises:
         ModelError: A row of its sample is none of its schema's, the model fails for one, gives what such a model
-            cannot, another score for a row alone than among others, or another one than is expected.
+            cannot, another score for a row alone than among others, or another one than is expected; or what is
+            expected has no rows, or more than the sample.
     """
     try:
         if package.sample is None:
@@ -94,8 +95,10 @@ def _check_sample(package: Package, sample: Table, model: Model, most_rows: int 
         rows += len(inputs)
     if rows == 0:
         raise ModelError(f"the sample {sample.path} has no rows")
-    compared = expected.compared if expected is not None else 0
-    return Checked(rows, unscored, compared, expected.difference if expected is not None else 0.0)
+    if expected is None:
+        return Checked(rows, unscored, 0, 0.0)
+    expected.refuse_other_rows(all_read=most_rows is None or rows < most_rows)
+    return Checked(rows, unscored, expected.compared, expected.difference)
 
 
 def told(error: InputError, rows_before: int) -> str:
@@ -162,6 +165,13 @@ class _Expected:
             self.compared += 1
             for name, path in self._fields.items():
                 self._compare(name, _at(given, path), self._cell(row, name, path))
+
+    def refuse_other_rows(self, *, all_read: bool) -> None:
+        """Returns if some rows were compared and, once all of the sample is read, none are left."""
+        if not self.compared:
+            raise ModelError(f"{self._path} has no rows, so nothing is compared with it")
+        if all_read and next(self._rows, None) is not None:
+            raise ModelError(f"{self._path} has more rows than the sample, which has {self.compared:,}")
 
     def _cell(self, row: Mapping[str, Any], name: str, path: Sequence[str]) -> Any:
         cell = row[name]

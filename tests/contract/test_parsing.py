@@ -15,7 +15,7 @@ from driftline.contract.v2.request import read_request
 from driftline.errors import InputError
 
 MAX_ROWS = 100
-MANY = 700_000
+MANY = 300_000
 SCHEMA = ModelSchema(
     name="m",
     version="1",
@@ -65,6 +65,7 @@ INT8 = json.dumps(
         pytest.param(invoke_csv, b"x\n" + many(b"10", b"\n"), id="MLflow, CSV"),
         pytest.param(batch, many(ROW, b"\n"), id="batch, lines"),
         pytest.param(batch, b"[" + many(ROW) + b"]", id="batch, array"),
+        pytest.param(batch, b"[[" + many(b"[]") + b"]]", id="batch, arrays in one row"),
     ],
 )
 def test_a_body_of_very_many_rows_is_refused_before_they_are_made(read: Callable[[bytes], object], body: bytes) -> None:

@@ -84,7 +84,7 @@ def parse_items(body: bytes, *, array: bool) -> Iterator[object]:
     while True:
         start = at
         item, at = _item(text, at)
-        if _too_deep(text[start:at].encode()):
+        if too_deep(text[start:at].encode()):
             raise InputError("too_deep", f"More than {MAX_DEPTH} levels of nesting.")
         yield item
         at = _skip(text, at)
@@ -131,7 +131,7 @@ def kind(value: object) -> str:
 
 def _parse(body: bytes, decoder: json.JSONDecoder) -> object:
     text = _text(body, "a JSON object")
-    if _too_deep(body):
+    if too_deep(body):
         raise InputError("too_deep", f"More than {MAX_DEPTH} levels of nesting.")
     try:
         return decoder.decode(text)
@@ -173,7 +173,8 @@ def _text(body: bytes, what: str) -> str:
         raise InputError("invalid_utf8", f"The byte at offset {error.start} is not UTF-8.") from error
 
 
-def _too_deep(body: bytes) -> bool:
+def too_deep(body: bytes) -> bool:
+    """Returns whether JSON, or the beginning of it, has more than :data:`MAX_DEPTH` levels of nesting."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0

@@ -7,11 +7,14 @@ import msgspec
 from msgspec.structs import astuple
 
 from driftline.contract.diagnosis import feature_errors, refuse_wrong, row_of
-from driftline.contract.parsing import Pairs, has_more, kind, parse_items
+from driftline.contract.parsing import MAX_DEPTH, Pairs, has_more, kind, parse_items, too_deep
 from driftline.contract.problems import FieldError
 from driftline.contract.request import Features, RequestDecoder
 from driftline.contract.schema import Feature, ModelSchema, Row
 from driftline.errors import InputError
+
+_MORE_CONTAINERS: Final = 1024
+_BEGINNING_BYTES: Final = 4096
 
 
 class RowsReader:
@@ -78,6 +81,11 @@ class RowsReader:
 
     def read_with_care(self, body: bytes, *, array: bool, max_rows: int) -> list[Features]:
         """Returns the same, slowly, and says everything that is wrong; raises what :meth:`read` does."""
+        # A row is one object, and may be wrong by one more in each field; a single one may not be millions.
+        if has_more(body, "[{", max_rows * (1 + len(self._features)) + _MORE_CONTAINERS):
+            if too_deep(body[:_BEGINNING_BYTES]):
+                raise InputError("too_deep", f"More than {MAX_DEPTH} levels of nesting.")
+            raise too_many(max_rows)
         rows: list[Row] = []
         refuse_wrong(self._errors(body, array=array, max_rows=max_rows, rows=rows))
         if not rows:

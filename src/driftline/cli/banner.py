@@ -27,7 +27,8 @@ def banner(settings: "Settings", port: int, keys: Path | None = None) -> str:
     scheme = "https" if settings.tls_certificate else "http"
     api = f"{scheme}://{host_in_url(settings.host)}:{port}"
     log = settings.log_dir / "predictions.jsonl"
-    model = package_of(settings).schema
+    package = package_of(settings)
+    model = package.schema
     places = {
         "model": f"{model.name} {model.version}",
         "API": f"{api}/predict",
@@ -39,7 +40,9 @@ def banner(settings: "Settings", port: int, keys: Path | None = None) -> str:
         places["console"] = f"{scheme}://{host_in_url(settings.host)}:{settings.console_port}"
     if settings.monitor_metrics_port:
         places["monitor"] = f"http://{host_in_url(settings.host)}:{settings.monitor_metrics_port}/metrics"
-    places["drift"] = f"{_windows(settings)}, {_reference(settings)}"
+    # Of a folder of packages others may be served too, now or later.
+    watched = "" if package.path == (settings.model or package.path) else f"of {model.name} only, the default: "
+    places["drift"] = f"{watched}{_windows(settings)}, {_reference(settings)}"
     if settings.api_metrics_port:
         places["metrics"] = f"http://{host_in_url(settings.host)}:{settings.api_metrics_port}/metrics"
     if keys is not None:

@@ -26,6 +26,7 @@ from driftline.errors import SettingsError
 from driftline.ports import claim
 
 if TYPE_CHECKING:
+    from driftline.contract.package import Package
     from driftline.monitor.alarms import Alarms
     from driftline.monitor.follow import Follower, Plan
     from driftline.monitor.main import Beside
@@ -69,8 +70,15 @@ def monitor(
     _check_segments(settings)
 
     from driftline.monitor.main import Monitor, run_monitor  # noqa: PLC0415 - loads numpy
+    from driftline.monitor.serving import Serving  # noqa: PLC0415
 
-    made = Monitor(settings.monitor_dir, lambda store: _follower(settings, store), _beside(settings))
+    serving = Serving(lambda: package_of(settings))
+    made = Monitor(
+        settings.monitor_dir,
+        lambda store: _follower(settings, store, serving.package),
+        _beside(settings),
+        serving.changed,
+    )
     asyncio.run(run_monitor(made, metrics_host=settings.host, metrics_port=settings.monitor_metrics_port or None))
 
 
@@ -103,11 +111,10 @@ def _check_segments(settings: "Settings") -> None:
         raise SettingsError(f"segment_by is {settings.segment_by}, and the model has {', '.join(names)}")
 
 
-def _follower(settings: "Settings", store: "MonitorStore") -> "Follower":
+def _follower(settings: "Settings", store: "MonitorStore", package: "Package") -> "Follower":
     from driftline.monitor.follow import Follower  # noqa: PLC0415 - loads numpy
     from driftline.monitor.telling import Teller  # noqa: PLC0415
 
-    package = package_of(settings)
     teller = Teller(
         store,
         lambda log_id: _alarms(settings, store, log_id),

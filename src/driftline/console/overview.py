@@ -89,6 +89,9 @@ def _judged(standing: Standing, windows: Sequence[WindowRow], cards: Sequence[Ca
     if windows[-1].state == "reference":
         detail = f"Windows so far are of rows that the reference is made of. The next one has {_waiting(standing)}."
         return Status("waiting", "Nothing to compare with the reference yet.", detail)
+    if windows[-1].state == "earlier":
+        detail = f"Another version of the model has taken over. The next window has {_waiting(standing)}."
+        return Status("waiting", "Nothing of this version to judge yet.", detail)
     drifted = [card.name for card in cards if card.state == "alarm"]
     if drifted:
         named = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")  # noqa: PLR2004

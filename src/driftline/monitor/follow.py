@@ -4,6 +4,7 @@ import itertools
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -25,7 +26,7 @@ from driftline.monitor.provisional import FirstRows
 from driftline.monitor.rollup import CELLS_KEPT_US, QUIET_KEPT_US, prune, roll_up
 from driftline.monitor.segments import counts_by_segment, judged_segments, rows_a_day
 from driftline.monitor.sources import CHUNK_ROWS, columns_of, profile_of_log
-from driftline.monitor.store import MonitorStore
+from driftline.monitor.store import JUDGED_FROM, WATCHED, MonitorStore
 from driftline.quality.counting import counting_of
 
 log = structlog.get_logger()
@@ -41,6 +42,8 @@ MUCH_TRAFFIC: Final = 10_000_000
 """Rows a day, where a reference does not say how much traffic there is: so that the budget is kept in any case."""
 MOST_RISK: Final = 0.1
 """No window has more than this of a false alarm, however long it is."""
+SETTLED_US: Final = 30_000_000
+"""After another version took over some of its rows are still those of the one before: it is loaded first."""
 DAY_S: Final = 86_400
 
 Phase = Literal["no_log", "no_reference", "unfit_reference", "catching_up", "following"]
@@ -126,6 +129,8 @@ class Follower:
         self._log: LogReader | None = None
         self._first_rows: FirstRows | None = None
         self._seen: tuple[int, ...] | None = None
+        self._watched = sha256(repr((schema, str(otherwise))).encode()).hexdigest()
+        self._judged_from_us: int | None = None
         self._profile: Profile | None = None
         self._folder: Folder | None = None
         self._judge: Judge | None = None
@@ -227,6 +232,8 @@ class Follower:
 
     def _look_for_reference(self, lines: LogReader) -> bool:
         """Sees to it that what is folded under is the reference; returns whether it looked for one in the log."""
+        if self._judged_from_us is None:
+            self._judged_from_us = self._taken_over()
         reference, seen = self._found_reference()
         if self._profile is not None and seen == self._seen:
             return False
@@ -253,6 +260,17 @@ class Follower:
         self._seen, self.trouble = seen, ""
         return False
 
+    def _taken_over(self) -> int:
+        """Returns since when what is watched answers; 0 if nothing else was watched before. Kept in the store."""
+        meta = self._store.meta()
+        from_us = int(meta.get(JUDGED_FROM, "0"))
+        if meta.get(WATCHED) == self._watched:
+            return from_us
+        if WATCHED in meta:
+            from_us = self._clock_us() + SETTLED_US
+        self._store.put_meta({WATCHED: self._watched, JUDGED_FROM: str(from_us)})
+        return from_us
+
     def _found_reference(self) -> tuple[Path, tuple[int, ...] | None]:
         """Returns the file to read, and what tells whether it is still the same one; None if there is none."""
         for path in self._references:
@@ -265,12 +283,12 @@ class Follower:
         meta = self._store.meta()
         if meta.get("provisional") == "1" and meta.get("log_id") == lines.log_id:
             profile = decode_profile(self._store.profile(meta["profile"]))
-            if self._fits(profile) and not self._went_back(lines):
+            if self._has_all(profile) and not self._went_back(lines):
                 return profile
         if not self._plan.reference_rows:
             return None
         if self._first_rows is None:
-            self._first_rows = FirstRows(self._schema, self._plan.reference_rows)
+            self._first_rows = FirstRows(self._schema, self._plan.reference_rows, self._judged_from_us or 0)
         rows = self._first_rows.look(lines)
         return None if rows is None else profile_of_log(lines, self._schema, *rows)
 
@@ -282,8 +300,10 @@ class Follower:
         row = int(meta.get("anchor_row", "-1"))
         return row >= 0 and any(_anchor(*found) != _anchored(meta) for found in lines.numbered(row, row + 1))
 
-    def _fits(self, profile: Profile) -> bool:
-        return not misfit(profile, self._schema)
+    def _has_all(self, profile: Profile) -> bool:
+        """Whether a profile is of this model with all that is watched of it, also what a later version added."""
+        watched = [it.name for it in columns_of(self._schema)]
+        return not misfit(profile, self._schema) and len(profile.columns) == len(watched)
 
     def _begin(self, lines: LogReader, profile: Profile, *, provisional: bool) -> None:
         if wrong := misfit(profile, self._schema):
@@ -310,6 +330,7 @@ class Follower:
             rules,
             lambda judged: self._judged(profile, judged),
             segments=segments,
+            judged_from_us=self._judged_from_us or 0,
         )
         self._log_us = self._came_us = self._rolled_hour = 0
         self._noted = {}

@@ -100,6 +100,7 @@ class Judge:
         rules: See :class:`Rules`; its streams are those that are judged.
         tell: Called with each window that was judged, in the transaction that records it.
         segments: Counts of the reference's rows in each segment that is judged: of a segment they are the reference.
+        judged_from_us: Windows with rows of before are counted, and not judged: another version answered then.
     """
 
     def __init__(
@@ -111,7 +112,9 @@ class Judge:
         tell: Callable[[Judged], None] = lambda _: None,
         *,
         segments: Mapping[str, NDArray[np.int64]] = MappingProxyType({}),
+        judged_from_us: int = 0,
     ) -> None:
+        self._judged_from_us = judged_from_us
         self._store = store
         self._profile = profile
         self._slicing = slicing
@@ -161,7 +164,8 @@ class Judge:
         judged = 0
         while (window := self._next_window(name, stream.next_cell, closed_before)) is not None:
             first, stop, cell = window
-            verdicts = [] if self._is_of_reference(cell) else self._verdicts(name, stream, cell, first)
+            earlier = cell.start_us < self._judged_from_us
+            verdicts = [] if earlier or self._is_of_reference(cell) else self._verdicts(name, stream, cell, first)
             found = Judged(name, cell.start_us, cell.stop_us, cell, verdicts)
             with self._store.transaction():
                 self._record(found, first, stop, stream)
@@ -186,6 +190,11 @@ class Judge:
                 if summed.rows >= self._rules.min_rows:
                     return begin, number + 1, summed
         return None
+
+    def _state(self, judged: Judged) -> str:
+        if judged.verdicts:
+            return "judged"
+        return "reference" if self._is_of_reference(judged.cell) else "earlier"
 
     def _is_of_reference(self, cell: Cell) -> bool:
         origin = self._profile.origin
@@ -258,7 +267,7 @@ class Judge:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 judged.stream, self._profile.profile_id, first, stop, judged.start_us, judged.stop_us, cell.rows,
-                "judged" if judged.verdicts else "reference", time.time_ns() // 1000,
+                self._state(judged), time.time_ns() // 1000,
             ),
         ).lastrowid  # fmt: skip
         connection.executemany(

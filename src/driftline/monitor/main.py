@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 IDLE_S: Final = 0.5
 RETRY_S: Final = 5.0
 STANDBY_S: Final = 1.0
+LOOK_S: Final = 2.0
+"""Between looks at what is served: no more than a window waits after its end, so none is judged as another's."""
 
 Beside = Callable[[], Awaitable[None]]
 """What runs beside the following, such as the console; it is cancelled at the stop."""
@@ -34,14 +37,20 @@ class Monitor:
         folder: Where it keeps what it knows; locked while it runs, so that a second one waits.
         make_follower: Makes what follows the log, over an open store.
         beside: What runs beside it, once the store is open.
+        changed: Whether something else is to be watched since it was asked last: then a new follower is made.
     """
 
     def __init__(
-        self, folder: Path, make_follower: Callable[[MonitorStore], Follower], beside: Sequence[Beside] = ()
+        self,
+        folder: Path,
+        make_follower: Callable[[MonitorStore], Follower],
+        beside: Sequence[Beside] = (),
+        changed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._folder = folder
         self._make_follower = make_follower
         self._beside = beside
+        self._changed = changed
         self._reason = "it is starting"
 
     @property
@@ -114,9 +123,15 @@ class Monitor:
     async def _follow(self, store: MonitorStore, lock: int, stopping: asyncio.Event) -> None:
         follower = self._make_follower(store)
         log.info("monitor.started")
+        looked_s = time.monotonic()
         while not stopping.is_set():
             if not leads_to(self._folder, lock):
                 raise MonitorError(f"{self._folder} was removed or replaced while the monitor was running")
+            if time.monotonic() - looked_s >= LOOK_S:
+                if await asyncio.to_thread(self._changed):
+                    follower.close()
+                    follower = self._make_follower(store)
+                looked_s = time.monotonic()
             try:
                 advanced = await asyncio.to_thread(follower.step)
                 self._reason = "" if follower.phase != "unfit_reference" else follower.trouble

@@ -24,13 +24,15 @@ class FirstRows:
     Args:
         schema: The model's.
         wanted: How many; at least as many as a reference needs are looked for.
+        from_us: Those that were made before are passed over.
 
     Attributes:
         found: How many there are in what was looked at.
         next_row: The first row that was not looked at.
     """
 
-    def __init__(self, schema: ModelSchema, wanted: int) -> None:
+    def __init__(self, schema: ModelSchema, wanted: int, from_us: int = 0) -> None:
+        self._from_us = from_us
         self._reader = LineReader(schema.name, [])
         self._wanted = max(wanted, FEWEST_ROWS)
         self._first_row: int | None = None
@@ -47,7 +49,8 @@ class FirstRows:
         stop = min(lines.rows, self.next_row + LOOK_ROWS)
         if self._range is not None or stop <= self.next_row:
             return self._range
-        numbers = self._reader.read(lines.numbered(self.next_row, stop)).rows.numbers
+        rows = self._reader.read(lines.numbered(self.next_row, stop)).rows
+        numbers = rows.numbers[rows.times_us >= self._from_us]
         if len(numbers) and self._first_row is None:
             self._first_row = int(numbers[0])
         if self._first_row is not None and self.found + len(numbers) >= self._wanted:

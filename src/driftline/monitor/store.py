@@ -20,6 +20,10 @@ from driftline.monitor import delivery, history, silences
 
 SCHEMA_VERSION: Final = 2
 FILE_NAME: Final = "monitor.sqlite"
+WATCHED: Final = "watched"
+"""Kept in ``meta`` under every profile: what was watched last."""
+JUDGED_FROM: Final = "judged_from_us"
+"""Kept in ``meta`` under every profile: since when that is what answers."""
 _OUTCOMES: Final = """CREATE TABLE outcomes (
     request_id BLOB PRIMARY KEY, outcome REAL NOT NULL, at_us INTEGER NOT NULL, row INTEGER NOT NULL,
     told TEXT NOT NULL, corrected INTEGER NOT NULL,
@@ -242,7 +246,7 @@ class MonitorStore:
         with self.transaction():
             for table in OF_THE_FOLD:
                 self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
-            self.connection.execute("DELETE FROM meta")
+            self.connection.execute("DELETE FROM meta WHERE key NOT IN (?, ?)", (WATCHED, JUDGED_FROM))
             self.connection.execute(
                 "INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?)",
                 (profile_id, time.time_ns() // 1000, provisional, zlib.compress(content)),

@@ -11,6 +11,7 @@ meaning. The message is for a person and may change.
      +-- ModelError                 model_invalid
      +-- ModelNotFoundError         model_not_found
      +-- ScoringError               scoring_failed
+     |    +-- ScoringTimeoutError   scoring_failed
      +-- TableError                 table_invalid
      +-- InputError                 see contract/problems.py: one code for each way a request can be wrong
      +-- OutboxError
@@ -93,6 +94,10 @@ class ScoringError(DriftlineError):
     """A model could not score the rows that it was given, although they are as its schema wants them."""
 
     code = "scoring_failed"
+
+
+class ScoringTimeoutError(ScoringError):
+    """A model took longer than it may; its process has been ended, and asking once more would end another."""
 
 
 class TableError(DriftlineError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from driftline.contract.package import read_package
-from driftline.errors import ModelError, ScoringError
+from driftline.errors import ModelError, ScoringError, ScoringTimeoutError
 from driftline.scoring import AsyncModel, load_model
 from driftline.scoring.pool import PoolModel
 from tests.scoring.packages import floats, write_package
@@ -23,7 +23,7 @@ import signal
 import time
 from pathlib import Path
 
-ECHO, SLEEP, DIE, DIE_ONCE, RAISE, PID, MEET = range(7)
+ECHO, SLEEP, DIE, DIE_ONCE, RAISE, PID, MEET, HANG = range(8)
 
 
 class Model:
@@ -48,11 +48,16 @@ class Model:
                 (self.package / f"met-{value}").touch()
                 while not (self.package / f"met-{1 - value}").exists():
                     time.sleep(0.001)
+            elif what == HANG:
+                with (self.package / "hung").open("a") as hung:
+                    print(os.getpid(), file=hung)
+                while True:
+                    pass
             elif what == RAISE:
                 raise ValueError(value)
         return [float(os.getpid()) if what == PID else value for what, value in matrix.tolist()]
 """
-ECHO, SLEEP, DIE, DIE_ONCE, RAISE, PID, MEET = map(float, range(7))
+ECHO, SLEEP, DIE, DIE_ONCE, RAISE, PID, MEET, HANG = map(float, range(8))
 
 
 def make_package(folder: Path) -> Path:
@@ -175,7 +180,7 @@ def test_a_caller_that_gives_up_leaves_the_processes_and_no_answer_for_the_next(
 
 
 def test_closing_ends_the_processes_and_what_waits_fails(tmp_path: Path) -> None:
-    pool = PoolModel(read_package(make_package(tmp_path)), 1)
+    pool = PoolModel(read_package(make_package(tmp_path)), 1, 30.0)
     process = pid(pool)
 
     async def close() -> object:
@@ -192,10 +197,52 @@ def test_closing_ends_the_processes_and_what_waits_fails(tmp_path: Path) -> None
 
 
 def test_a_model_that_nobody_holds_any_more_ends_its_process(tmp_path: Path) -> None:
-    pool = PoolModel(read_package(make_package(tmp_path)), 1)
+    pool = PoolModel(read_package(make_package(tmp_path)), 1, 30.0)
     process = pid(pool)
     del pool
     wait_until(lambda: not running(process))
+
+
+def test_a_call_that_takes_too_long_is_an_error_at_once_and_the_next_has_a_new_process(tmp_path: Path) -> None:
+    pool = PoolModel(read_package(make_package(tmp_path)), 1, 0.5)  # less than it takes to load
+
+    async def calls() -> list[object]:
+        rows = [[(HANG, 0.0)], *([(ECHO, float(n))] for n in range(3))]
+        return list(await asyncio.gather(*map(pool.score_async, rows), return_exceptions=True))
+
+    first, *others = asyncio.run(calls())
+    assert isinstance(first, ScoringTimeoutError)
+    assert first.message == "the model takes longer than 0.5 s to score"
+    assert others == [[0.0], [1.0], [2.0]]
+    (hung,) = (tmp_path / "hung").read_text().split()  # one: it was not tried again
+    assert not running(int(hung))
+    pool.close()
+
+
+BUSY_PROGRAM = """
+import asyncio
+import sys
+from pathlib import Path
+
+from driftline.contract.package import read_package
+from driftline.scoring.pool import PoolModel
+
+pool = PoolModel(read_package(Path(sys.argv[1])), 1, 30.0)
+asyncio.run(pool.score_async([(float(sys.argv[2]), 0.0)]))
+"""
+
+
+def test_a_process_that_never_ends_scoring_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BUSY_PROGRAM, str(make_package(tmp_path)), str(HANG)]
+    with subprocess.Popen(command) as parent:
+        process = int(wait_until((tmp_path / "hung").read_text))
+        assert running(process)
+        parent.kill()
+    try:
+        wait_until(lambda: not running(process), within_s=5)
+    finally:
+        if running(process):
+            os.kill(process, signal.SIGKILL)
 
 
 PROGRAM = """
@@ -207,7 +254,7 @@ from pathlib import Path
 from driftline.contract.package import read_package
 from driftline.scoring.pool import PoolModel
 
-pool = PoolModel(read_package(Path(sys.argv[1])), 1)
+pool = PoolModel(read_package(Path(sys.argv[1])), 1, 30.0)
 row = (float(sys.argv[2]), 0.0)
 before = pool.score_row(row)
 if (child := os.fork()) == 0:
@@ -230,10 +277,10 @@ def test_processes_end_with_the_one_that_started_them_and_not_with_a_copy_of_it(
 
 def test_a_class_that_cannot_be_made_is_an_error_of_the_package_and_later_of_the_call(tmp_path: Path) -> None:
     package = read_package(make_package(tmp_path))
-    pool = PoolModel(package, 1)
+    pool = PoolModel(package, 1, 30.0)
     (tmp_path / "broken").touch()
     with pytest.raises(ScoringError, match="model:Model cannot be made: RuntimeError: broken"):
         asyncio.run(pool.score_async([(DIE, 0.0)]))
     pool.close()
     with pytest.raises(ModelError, match="model:Model cannot be made: RuntimeError: broken"):
-        PoolModel(package, 1)
+        PoolModel(package, 1, 30.0)

@@ -96,6 +96,16 @@ def test_the_example_in_the_documentation_scores(tmp_path: Path) -> None:
     assert model.score([[5.0], [20.0]]) == [0.5, 1.0]
 
 
+@pytest.mark.parametrize("timeout_s", ["0", "-1.0", "nan", "inf", "3601", '"1"'])
+def test_a_timeout_is_a_time_that_passes_and_for_what_is_cpu_bound(timeout_s: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="timeout_s is for a model that is cpu_bound"):
+        load_package(package(tmp_path, constant(1), timeout_s=30))
+    written = package(tmp_path, constant(1), cpu_bound=True, timeout_s=30) / "model.toml"
+    written.write_text(written.read_text().replace("timeout_s = 30", f"timeout_s = {timeout_s}"))
+    with pytest.raises(ModelError, match="timeout_s"):
+        load_package(tmp_path)
+
+
 def test_processes_are_for_what_is_cpu_bound(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="processes is for a model that is cpu_bound"):
         load_package(package(tmp_path, constant(1), processes=2))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from driftline.contract.package import Package, read_package, seed_package
 from driftline.contract.schema import Row, Score
-from driftline.errors import ScoringError
+from driftline.errors import InputError, ScoringError, ScoringTimeoutError
 from driftline.scoring.linear import WeightedSum
 from driftline.scoring.logistic import LogisticModel
 from driftline.scoring.together import Together, together_of
@@ -214,6 +214,46 @@ def test_scores_that_are_too_few_are_nobodys() -> None:
     assert run(ask(Together(Short(), 8), 1, 2)) == [2, 4]
 
 
+def test_a_batch_that_takes_too_long_is_everybodys_error_and_is_not_scored_again() -> None:
+    class Slow(Elsewhere):
+        async def score_async(self, rows: Sequence[Row]) -> Sequence[Score]:
+            await super().score_async(rows)
+            raise ScoringTimeoutError("slow")
+
+    model = Slow()
+    answers = run(ask(Together(model, 8), 1, 2, 3))
+    assert [type(answer) for answer in answers] == [ScoringTimeoutError] * 3
+    assert model.batches == [[1, 2, 3]]
+
+
+def test_more_callers_than_may_wait_are_refused_at_once_and_whoever_goes_makes_room() -> None:
+    model = Elsewhere()
+    together = Together(model, 1, most_callers=3)
+
+    async def main() -> float:
+        first: list[Any] = [asyncio.create_task(together.score_row((value,))) for value in (1.0, 2.0)]
+        first.append(asyncio.create_task(together.score_elsewhere(model, [(3.0,), (4.0,)])))
+        await asyncio.sleep(0.5)
+        for refused in (together.score_row((5.0,)), together.score_elsewhere(model, [(5.0,)])):
+            with pytest.raises(InputError) as caught:
+                await refused
+            assert caught.value.reason == "overloaded"
+        refused_at = asyncio.get_running_loop().time()
+        first[1].cancel()
+        await asyncio.sleep(0)
+        assert await together.score_row((6.0,)) == 12
+        assert await first[0] == 2
+        assert await first[2] == [6, 8]
+        return refused_at
+
+    assert run(main()) == 0.5
+    assert all(5.0 not in batch for batch in model.batches)
+
+
+def test_nobody_is_refused_by_a_model_that_makes_nobody_wait() -> None:
+    assert run(ask(Together(Doubling(), 8, most_callers=1), 1, 2, 3)) == [2, 4, 6]
+
+
 # -- who decides
 
 
@@ -242,3 +282,40 @@ def test_whatever_a_model_raises_reaches_who_asked(error: Exception) -> None:
             raise error
 
     assert run(ask(Together(Failing(), 8), 1, 2)) == [error, error]
+
+
+@pytest.mark.parametrize("base", [Doubling, Elsewhere])
+@pytest.mark.parametrize("kind", [GeneratorExit, SystemExit, StopAsyncIteration, StopIteration])
+def test_what_would_mean_something_else_to_a_caller_reaches_it_as_an_error(
+    kind: type[BaseException], base: type[Doubling]
+) -> None:
+    if (kind, base) == (StopIteration, Elsewhere):
+        pytest.skip("no coroutine can raise it")
+
+    class Failing(base):  # type: ignore[misc, valid-type]
+        def score(self, rows: Sequence[Row]) -> Sequence[Score]:
+            raise kind
+
+    for answer in run(ask(Together(Failing(), 8), 1, 2)):
+        assert isinstance(answer, ScoringError)
+        assert answer.message == f"the model raises {kind.__name__}"
+
+
+def test_nobody_is_left_waiting_when_the_loop_ends_between_two_rows_of_a_batch_that_failed() -> None:
+    class NoBatch(Elsewhere):
+        async def score_async(self, rows: Sequence[Row]) -> Sequence[Score]:
+            if len(rows) > 1:
+                raise ScoringError("no batch")
+            return await super().score_async(rows)
+
+    together = Together(NoBatch(), 8)
+
+    async def main() -> list[Any]:
+        before = asyncio.all_tasks()
+        asked = [asyncio.create_task(together.score_row((value,))) for value in (1.0, 2.0, 3.0)]
+        await asyncio.sleep(0.5)
+        (scoring,) = asyncio.all_tasks() - before - set(asked)
+        scoring.cancel()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(answer) for answer in run(main())] == [asyncio.CancelledError] * 3

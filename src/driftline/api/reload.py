@@ -111,7 +111,8 @@ def loader(config: ApiConfig) -> Load:
 
     def load(package: Package) -> Served:
         model = load_model(package, allow_pickle=config.allow_pickle)
-        served = Served(package, model, hash_key(config.hash_key, package.schema))
+        key, most_callers = hash_key(config.hash_key, package.schema), max(1, config.max_in_flight * 3 // 4)
+        served = Served(package, model, key, most_callers=most_callers)
         if isinstance(model, AsyncModel):
             weakref.finalize(served, model.close)
         check_package(package, model)

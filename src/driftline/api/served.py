@@ -1,6 +1,7 @@
 """A model as it is served: how its requests are read, its rows scored, and its scores told."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -43,16 +44,19 @@ class Served:
         package: What it says of itself.
         model: Gives the scores.
         hash_key: See :func:`~driftline.contract.logged.logged_features`.
+        most_callers: So many requests at once may wait for a model that scores in other processes.
 
     Attributes:
         together: Where one row after the other is to be scored by :meth:`score_soon`; None where :meth:`score` is it.
     """
 
-    def __init__(self, package: Package, model: Model, hash_key: bytes = b"") -> None:
+    def __init__(
+        self, package: Package, model: Model, hash_key: bytes = b"", *, most_callers: int = sys.maxsize
+    ) -> None:
         self.package: Final = package
         self.schema: Final = package.schema
         self.model: Final = model
-        self.together: Final[Together | None] = together_of(package, model)
+        self.together: Final[Together | None] = together_of(package, model, most_callers)
         self.decoder: Final = RequestDecoder(package.schema)
         self.rows: Final = RowsReader(package.schema, self.decoder)
         self.outputs: Final = outputs_of(package.schema)
@@ -70,7 +74,7 @@ class Served:
     async def score_soon(self, features: Features) -> Scored:
         """Returns one row scored, together with those that are asked for meanwhile; raises what :meth:`score` does.
 
-        Only where there is :attr:`together`.
+        Only where there is :attr:`together`, which may refuse with InputError ``overloaded``.
         """
         assert self.together is not None
         return Scored(features, self.outputs.of(await self.together.score_row(self.decoder.inputs(features))))
@@ -85,10 +89,16 @@ class Served:
         return self._scored(rows, self.model.score(list(map(self.decoder.inputs, rows))), 0)
 
     async def score_many(self, rows: Sequence[Features]) -> list[Scored]:
-        """Returns rows scored as :meth:`score_all` does; others get their turn meanwhile."""
+        """Returns rows scored as :meth:`score_all` does; others get their turn meanwhile.
+
+        Raises:
+            InputError: Too many requests wait for the model: ``overloaded``; and as :meth:`score_all`.
+            ScoringError: The model fails.
+        """
         inputs, model = self.decoder.inputs, self.model
         if isinstance(model, AsyncModel):
-            return self._scored(rows, await model.score_async(list(map(inputs, rows))), 0)
+            assert self.together is not None
+            return self._scored(rows, await self.together.score_elsewhere(model, list(map(inputs, rows))), 0)
         part = max(1, SLICE_VALUES // len(self.schema.features))
         scored: list[Scored] = []
         for start in range(0, len(rows), part):

@@ -5,16 +5,21 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from driftline.contract.schema import Score
-from driftline.errors import ModelError, ScoringError
+from driftline.errors import ModelError, ScoringError, ScoringTimeoutError
 from driftline.scoring.pool_process import LENGTH, Began, Failed, decode_answer, framed, read
 
 log = structlog.get_logger()
+
+LOAD_S: Final = 300.0
+"""A process that replaces another one may take so long to load the model, which has been loaded before."""
 
 _ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -36,7 +41,8 @@ class Lane:
         ours, theirs = socket.socketpair()
         self._socket = ours
         with theirs:
-            command = (sys.executable, "-m", "driftline.scoring.pool_process", str(theirs.fileno()))
+            told = (str(theirs.fileno()), str(os.getpid()))
+            command = (sys.executable, "-m", "driftline.scoring.pool_process", *told)
             self._process = subprocess.Popen(  # noqa: S603 (our own module)
                 command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env={**os.environ, **_ONE_THREAD}
             )
@@ -71,10 +77,15 @@ class Lane:
         connection.sendall(message)
         return self._scores(read(connection))
 
-    async def ask_async(self, message: bytes) -> list[Score]:
+    async def ask_async(self, message: bytes, timeout_s: float) -> list[Score]:
         """Returns the scores that an ``Asked`` asks for, and lets others run meanwhile.
 
+        Args:
+            message: The ``Asked``, framed.
+            timeout_s: How long scoring may take; a model that has to be loaded again first has :data:`LOAD_S` for it.
+
         Raises:
+            ScoringTimeoutError: It takes longer. The process is still at it: end the lane.
             ScoringError: The model fails, or cannot be loaded again.
             EOFError: The process has died.
             OSError: The process has died.
@@ -82,10 +93,14 @@ class Lane:
         loop = asyncio.get_running_loop()
         if not self._alive():
             self.start()
-            self._scores(await _read(loop, self._connection(blocking=False)))
+            async with _within(LOAD_S, "load"):
+                loaded = await _read(loop, self._connection(blocking=False))
+            self._scores(loaded)
         connection = self._connection(blocking=False)
-        await loop.sock_sendall(connection, message)
-        return self._scores(await _read(loop, connection))
+        async with _within(timeout_s, "score"):
+            await loop.sock_sendall(connection, message)
+            answer = await _read(loop, connection)
+        return self._scores(answer)
 
     def kill(self) -> None:
         """Ends the process, whatever it does."""
@@ -119,6 +134,15 @@ class Lane:
         if isinstance(answer, Failed):
             raise ScoringError(answer.message)
         return list(answer.scores)
+
+
+@asynccontextmanager
+async def _within(timeout_s: float, what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError as error:
+        raise ScoringTimeoutError(f"the model takes longer than {timeout_s:g} s to {what}") from error
 
 
 async def _read(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> bytes:

@@ -7,7 +7,7 @@ from typing import Final
 
 from driftline.contract.package import Package
 from driftline.contract.schema import Row, Score
-from driftline.errors import ScoringError
+from driftline.errors import ScoringError, ScoringTimeoutError
 from driftline.scoring.lane import Lane
 from driftline.scoring.pool_process import Asked, framed
 
@@ -18,11 +18,13 @@ class PoolModel:
     """A model of which each process of a pool holds a copy.
 
     A process scores one call at a time. When it dies, the call that it had is made once more, by a new process, and
-    other calls do not notice; a call at which two processes die is an error.
+    other calls do not notice; a call at which two processes die is an error. So is one that takes too long: its process
+    is ended, the next call has a new one, and it is not made again.
 
     Args:
         package: Its runtime is ``python``.
         processes: How many there are.
+        timeout_s: How long one call may take, of those that are awaited.
 
     Attributes:
         processes: How many there are.
@@ -31,8 +33,9 @@ class PoolModel:
         ModelError: The model does not load.
     """
 
-    def __init__(self, package: Package, processes: int) -> None:
+    def __init__(self, package: Package, processes: int, timeout_s: float) -> None:
         self.processes = processes
+        self._timeout_s: Final = timeout_s
         self._lanes: Final = [Lane(package.path) for _ in range(processes)]
         self._idle: Final = list(self._lanes)
         self._waiting: Final[deque[asyncio.Future[None]]] = deque()  # a semaphore would be of one loop for good
@@ -74,6 +77,7 @@ class PoolModel:
         """Returns the score of each row.
 
         Raises:
+            ScoringTimeoutError: The model takes too long.
             ScoringError: The model fails, or has been closed.
         """
         # Shielded, for a process that was asked must be listened to, whether or not the caller still waits.
@@ -92,10 +96,10 @@ class PoolModel:
             for _ in range(_TRIES):
                 self._check_open()
                 try:
-                    return await lane.ask_async(message)
+                    return await lane.ask_async(message, self._timeout_s)
                 except (EOFError, OSError):
                     lane.end()
-        except asyncio.CancelledError:  # the loop ends; the answer would be taken for that of the next call
+        except (asyncio.CancelledError, ScoringTimeoutError):  # its answer would be taken for that of the next call
             lane.end()
             raise
         finally:

@@ -1,6 +1,7 @@
-"""What runs in each process of a pool: ``python -m driftline.scoring.pool_process FD``, which a pool starts.
+"""What runs in each process of a pool: ``python -m driftline.scoring.pool_process FD PARENT``, which a pool starts.
 
-It is told the package's folder, says whether the model loads, then answers rows with scores until the socket closes.
+It is told the package's folder, says whether the model loads, then answers rows with scores until the socket closes. A
+process that scores does not look at the socket, so it follows its parent as well.
 """
 
 import signal
@@ -16,6 +17,7 @@ from driftline.contract.package import read_package
 from driftline.contract.schema import Value
 from driftline.errors import DriftlineError
 from driftline.scoring.python import class_model
+from driftline.supervisor import follow_parent
 
 Scores = list[float | tuple[float, ...]]
 
@@ -106,4 +108,5 @@ if __name__ == "__main__":
     # A signal to all processes of a group is for the one that has the requests: it lets these go when it is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    follow_parent(int(sys.argv[2]), grace_s=0.0)  # there is nothing to be brought to an end, and nobody to tell
     serve(socket.socket(fileno=int(sys.argv[1])))

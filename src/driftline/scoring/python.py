@@ -27,6 +27,7 @@ class _Artifact(msgspec.Struct, frozen=True):
     name: str = msgspec.field(name="class")
     cpu_bound: bool = False
     processes: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
 
 
 def load(loading: Loading) -> Model:
@@ -37,12 +38,13 @@ def load(loading: Loading) -> Model:
     """
     artifact = artifact_table(loading.package, _Artifact)
     if not artifact.cpu_bound:
-        if "processes" in loading.package.artifact:
-            raise ModelError("artifact.processes is for a model that is cpu_bound")
+        for key in ("processes", "timeout_s"):
+            if key in loading.package.artifact:
+                raise ModelError(f"artifact.{key} is for a model that is cpu_bound")
         return class_model(loading.package)
     from driftline.scoring.pool import PoolModel  # noqa: PLC0415 (asyncio and subprocess, which few models need)
 
-    return PoolModel(loading.package, artifact.processes)
+    return PoolModel(loading.package, artifact.processes, artifact.timeout_s)
 
 
 def class_model(package: Package) -> ArrayModel:

@@ -2,13 +2,15 @@
 
 import asyncio
 import math
+import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from driftline.contract.package import Package
 from driftline.contract.schema import Row, Score
-from driftline.errors import ScoringError
+from driftline.errors import InputError, ScoringError, ScoringTimeoutError
 from driftline.scoring.model import AsyncModel, GainsTogether, Model
 
 
@@ -18,20 +20,24 @@ class Together:
     Whoever asks in the same turn of the event loop is in the same batch; the first of them waits ``delay_s`` for
     others, who may come until then. Of a model in other processes as many batches are under way as there are
     processes, and who comes meanwhile is in one of the next. Each caller gets the score of its own row, or the error:
-    where a batch fails, its rows are scored one by one.
+    where a batch fails, its rows are scored one by one, unless it has taken too long.
 
     Args:
         model: Gives the scores.
         max_rows: Most rows of one batch.
         delay_s: How long the first one waits, at most.
+        most_callers: So many may wait for a model in other processes. More are refused at once, for what is slow there
+            must not hold all requests that the server works on.
     """
 
-    def __init__(self, model: Model, max_rows: int, delay_s: float = 0.0) -> None:
+    def __init__(self, model: Model, max_rows: int, delay_s: float = 0.0, *, most_callers: int = sys.maxsize) -> None:
         self._model: Final = model
         self._elsewhere: Final = model if isinstance(model, AsyncModel) else None
         self._processes: Final = model.processes if isinstance(model, AsyncModel) else 1
         self._max_rows: Final = max_rows
         self._delay_s: Final = delay_s
+        self._most_callers: Final = most_callers
+        self._callers = 0
         self._line: Final[deque[_Waiting]] = deque()
         self._timer: asyncio.Handle | None = None
         self._under_way: Final[set[asyncio.Task[None]]] = set()
@@ -40,8 +46,39 @@ class Together:
         """Returns the score of one row.
 
         Raises:
+            InputError: Too many wait already.
             ScoringError: The model fails at this row.
         """
+        if self._elsewhere is None:
+            return await self._in_line(row)
+        with self._calling():
+            return await self._in_line(row)
+
+    async def score_elsewhere(self, model: AsyncModel, rows: Sequence[Row]) -> Sequence[Score]:
+        """Returns the score of each of one caller's rows, which the model gets as they are.
+
+        Args:
+            model: The one that scores single rows.
+            rows: One or more.
+
+        Raises:
+            InputError: Too many wait already.
+            ScoringError: The model fails.
+        """
+        with self._calling():
+            return await model.score_async(rows)
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        if self._callers >= self._most_callers:
+            raise InputError("overloaded", "More requests wait for this model than may. Nothing was predicted or kept.")
+        self._callers += 1
+        try:
+            yield
+        finally:
+            self._callers -= 1
+
+    async def _in_line(self, row: Row) -> Score:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(row, loop.create_future())
         self._line.append(waiting)
@@ -79,9 +116,12 @@ class Together:
         model, rows = self._model, [waiting.row for waiting in batch]
         try:
             scores = [model.score_row(rows[0])] if len(rows) == 1 else checked(model.score(rows), len(rows))
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is for those who wait)
+        except KeyboardInterrupt as error:
+            fail(batch, error)
+            raise
+        except BaseException as error:  # noqa: BLE001 (whatever it is, it is for those who wait)
             if len(batch) == 1:
-                batch[0].fail(error)
+                fail(batch, error)
                 return
             for waiting in batch:
                 self._score_here([waiting])
@@ -89,20 +129,30 @@ class Together:
         tell(batch, scores)
 
     async def _score_elsewhere(self, model: AsyncModel, batch: list["_Waiting"]) -> None:
+        try:
+            await self._score_awaited(model, batch)
+        finally:  # whatever came in between, nobody is left waiting
+            for waiting in batch:
+                waiting.score.cancel()
+
+    async def _score_awaited(self, model: AsyncModel, batch: list["_Waiting"]) -> None:
         if not batch:
             return
         try:
             scores = checked(await model.score_async([waiting.row for waiting in batch]), len(batch))
         except asyncio.CancelledError:
-            for waiting in batch:
-                waiting.score.cancel()
             raise
         except Exception as error:  # noqa: BLE001 (as above)
-            if len(batch) == 1:
-                batch[0].fail(error)
+            if len(batch) == 1 or isinstance(error, ScoringTimeoutError):
+                fail(batch, error)
                 return
             for waiting in batch:
-                await self._score_elsewhere(model, [waiting])
+                await self._score_awaited(model, [waiting])
+            return
+        except BaseException as error:
+            fail(batch, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
             return
         tell(batch, scores)
 
@@ -116,9 +166,15 @@ class _Waiting(NamedTuple):
     row: Row
     score: asyncio.Future[Score]
 
-    def fail(self, error: Exception) -> None:
-        if not self.score.done():
-            self.score.set_exception(error)
+
+def fail(batch: Sequence[_Waiting], error: BaseException) -> None:
+    """Gives each caller the error; one that would mean something else to a coroutine as a ScoringError."""
+    if not isinstance(error, Exception) or isinstance(error, StopIteration | StopAsyncIteration):
+        cause, error = error, ScoringError(f"the model raises {type(error).__name__}")
+        error.__cause__ = cause
+    for waiting in batch:
+        if not waiting.score.done():
+            waiting.score.set_exception(error)
 
 
 def tell(batch: Sequence[_Waiting], scores: Sequence[Score]) -> None:
@@ -139,14 +195,19 @@ def checked(scores: Sequence[Score], rows: int) -> Sequence[Score]:
     return scores
 
 
-def together_of(package: Package, model: Model) -> Together | None:
+def together_of(package: Package, model: Model, most_callers: int = sys.maxsize) -> Together | None:
     """Returns how single rows of a model are scored together; None where each is better scored alone, at once.
 
     The package says so, or the model where the package does not. Whatever is computed elsewhere is awaited here.
+
+    Args:
+        package: Of the model.
+        model: Gives the scores.
+        most_callers: See :class:`Together`.
     """
     max_rows = package.max_batch_size
     if max_rows is None:
         max_rows = model.max_batch_size if isinstance(model, GainsTogether) else 1
     if max_rows == 1 and not isinstance(model, AsyncModel):
         return None
-    return Together(model, max_rows, package.max_batch_delay_ms / 1000)
+    return Together(model, max_rows, package.max_batch_delay_ms / 1000, most_callers=most_callers)

@@ -109,7 +109,8 @@ def has_more(body: bytes, tokens: Literal["{", "[{", ",[{"], most: int) -> bool:
         tokens: Which of them.
         most: How many of them there may be in all.
     """
-    if sum(map(body.count, tokens.encode())) <= most:  # with those in strings; hardly any body has to be looked through
+    # Hardly any body has to be looked through: most are short, or have few enough even with those in strings.
+    if len(body) <= most or sum(map(body.count, tokens.encode())) <= most:
         return False
     places = (match.start() for match in _OUTSIDE[tokens].finditer(body))
     outside = (at for at in places if body[at] != _QUOTE)

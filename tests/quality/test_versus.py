@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from driftline.quality.versus import Side, versus
+from driftline.quality.interval import Z
+from driftline.quality.versus import Side, unpaired, versus
 
 NAN = math.nan
 
@@ -88,3 +89,50 @@ def test_a_truly_better_challenger_is_shown_by_pairs_where_means_alone_would_not
     measure = versus(ours, theirs, truth, regression=True).measures["mean absolute error"]
     assert measure.difference.high < 0, "each row is nearer"
     assert measure.champion.low < measure.challenger.high, "the means themselves overlap"
+
+
+def test_rows_of_their_own_have_the_interval_of_independent_samples() -> None:
+    ours, theirs = np.array([1.0, 2.0, 4.0, 9.0]), np.array([3.0, 5.0])
+    found = unpaired(
+        Side(ours, np.zeros(4, np.int64)),
+        Side(theirs, np.zeros(2, np.int64)),
+        told(0, 0, 0, 0),
+        told(0, 0),
+        classes=(),
+    )
+    assert (found.rows, found.labelled) == ((4, 2), (4, 2))
+    error = math.sqrt(ours.var(ddof=1) / 4 + theirs.var(ddof=1) / 2)
+    for measure in (found.given["mean"], found.measures["mean absolute error"], found.measures["bias"]):
+        assert (measure.champion.value, measure.challenger.value, measure.difference.value) == (4.0, 4.0, 0.0)
+        assert measure.difference.high == pytest.approx(Z * error)
+        assert measure.difference.low == pytest.approx(-Z * error)
+
+
+def test_a_few_rows_that_are_all_right_do_not_show_a_better_model() -> None:
+    chance = np.random.default_rng(1)
+    ours = binary(chance.uniform(0, 1, 1000).tolist())
+    truth = np.where(chance.uniform(0, 1, 1000) < 0.95, ours.classes, 1 - ours.classes).astype(np.float64)
+    found = unpaired(ours, binary([0.9, 0.9, 0.1]), truth, told(1, 1, 0), classes=("0", "1"))
+    accuracy = found.measures["accuracy"]
+    assert accuracy.challenger.value == 1.0
+    assert 0 in accuracy.difference
+    assert accuracy.better
+    assert found.given["1"].challenger.value == pytest.approx(2 / 3)
+    assert sum(measure.champion.value for measure in found.given.values()) == pytest.approx(1)
+
+
+def test_rows_of_their_own_are_not_measured_by_one_outcome() -> None:
+    side = binary([0.2, 0.8])
+    found = unpaired(side, side, told(0, 1), told(NAN, 1), classes=("0", "1"))
+    assert (found.labelled, found.measures) == ((2, 1), {})
+
+
+def test_of_three_classes_each_has_its_share_and_the_measures_are_those_of_pairs() -> None:
+    ours = Side(np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]), np.array([0, 2]))
+    theirs = Side(np.array([[0.5, 0.4, 0.1], [0.6, 0.1, 0.3]]), np.array([0, 0]))
+    truth = told(0, 2)
+    found = unpaired(ours, theirs, truth, truth, classes=("a", "b", "c"))
+    assert {name: measure.difference.value for name, measure in found.given.items()} == {"a": 0.5, "b": 0.0, "c": -0.5}
+    pairs = versus(ours, theirs, truth, regression=False).measures
+    for name, measure in found.measures.items():
+        assert measure.difference.value == pytest.approx(pairs[name].difference.value)

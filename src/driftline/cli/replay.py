@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from driftline.cli.exits import epilog
-from driftline.cli.options import Data, Json, read_settings
+from driftline.cli.options import AllowPickle, Data, Json, pickle_setting, read_settings
 from driftline.cli.package import package_of
-from driftline.cli.versus import Pairing, print_versus, versus_json
+from driftline.cli.versus import Pairing, none_of, print_versus, versus_json
 from driftline.errors import InputError, LogNotFoundError, ModelError
 
 if TYPE_CHECKING:
@@ -32,14 +32,20 @@ Name = Annotated[
 
 
 def replay(
-    *, model: Candidate = None, name: Name = None, champion: Champion = None, data: Data = None, as_json: Json = False
+    *,
+    model: Candidate = None,
+    allow_pickle: AllowPickle = False,
+    name: Name = None,
+    champion: Champion = None,
+    data: Data = None,
+    as_json: Json = False,
 ) -> None:
     """Scores logged traffic with a candidate, and compares it with what was answered. Nothing is written.
 
     The features are those of the log, so none that the candidate takes may be hashed or dropped there. Rows that the
     candidate's own contract would refuse are counted, and the first of them named.
     """
-    settings = read_settings(data=data, model=model)
+    settings = read_settings(data=data, model=model, pickle=pickle_setting(allow_pickle))
     from driftline.api.served import Served  # noqa: PLC0415 - see read_settings
     from driftline.monitor.pairs import answered, side_of  # noqa: PLC0415 (loads numpy and DuckDB)
     from driftline.scoring import load_model  # noqa: PLC0415
@@ -61,8 +67,11 @@ def replay(
         )
     found = pairing.versus()
     if found is None:
+        if not refused.rows and champion is None:
+            raise none_of(settings, named)
         why = f"the candidate refuses all {refused.rows:,}: {refused.first[0]}" if refused.rows else "there is none"
-        raise LogNotFoundError(f"no prediction of {named} in the log can be replayed: {why}")
+        whose = named if champion is None else f"{named} {champion}"
+        raise LogNotFoundError(f"no prediction of {whose} in the log can be replayed: {why}")
     if as_json:
         told = {"model": named, "champion": champion, "challenger": schema.version, "refused": refused.rows}
         typer.echo(json.dumps({**told, **versus_json(found)}))
@@ -88,9 +97,15 @@ class _Refused:
         self.first: list[str] = []
 
     def add(self, error: InputError) -> None:
+        from driftline.contract.problems import InvalidFieldsError  # noqa: PLC0415 - see read_settings
+
         self.rows += 1
-        if len(self.first) < SHOWN and error.message not in self.first:
-            self.first.append(error.message)
+        # It was asked for one row, so the row's number says nothing.
+        what = (
+            error.errors[0].detail.removeprefix("Row 0: ") if isinstance(error, InvalidFieldsError) else error.message
+        )
+        if len(self.first) < SHOWN and what not in self.first:
+            self.first.append(what)
 
 
 def _scored(

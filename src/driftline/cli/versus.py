@@ -1,14 +1,18 @@
-"""What ``driftline compare`` and ``driftline replay`` print: two models on the same rows."""
+"""What ``driftline compare`` and ``driftline replay`` print: two models, on the same rows or on rows of their own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from driftline.errors import LogNotFoundError
+
 if TYPE_CHECKING:
     from driftline.contract.schema import ModelSchema
+    from driftline.monitor.pairs import Gave
     from driftline.quality.interval import Interval
-    from driftline.quality.versus import Measure, Side, Versus
+    from driftline.quality.versus import Measure, Numbers, Side, Unpaired, Versus
+    from driftline.settings import Settings
 
 
 class Pairing:
@@ -24,16 +28,12 @@ class Pairing:
 
     def add(self, champion: "Side", challenger: "Side", outcomes: Iterable[object]) -> None:
         """Takes rows; an outcome that is not known is None."""
-        import numpy as np  # noqa: PLC0415 (slow to load)
-
         from driftline.monitor.pairs import outcomes_of  # noqa: PLC0415
 
         told = outcomes_of(outcomes, self._schema)
         if not len(told):
             return
-        # A line that does not say what was given, by a program of another age, says nothing of the model.
-        said = np.isfinite(champion.scores + challenger.scores).reshape(len(told), -1)
-        whole = np.asarray(said.all(axis=1), dtype=np.bool_)
+        whole = _said(champion.scores + challenger.scores)
         self._parts.append((champion.of(whole), challenger.of(whole), told[whole]))
 
     def versus(self) -> "Versus | None":
@@ -47,6 +47,58 @@ class Pairing:
         champions, challengers, outcomes = zip(*self._parts, strict=True)
         regression = self._schema.output == "regression"
         return versus(Side.joined(champions), Side.joined(challengers), np.concatenate(outcomes), regression=regression)
+
+
+class Group:
+    """Gathers rows that one model has answered, whoever answered the others.
+
+    Args:
+        schema: What the model gives.
+    """
+
+    def __init__(self, schema: "ModelSchema") -> None:
+        self._schema = schema
+        self._parts: list[tuple[Side, Numbers]] = []
+
+    def add(self, chunk: "Sequence[tuple[Gave, object]]") -> None:
+        """Takes answers, each with its outcome, which is None if it is not known."""
+        from driftline.monitor.pairs import outcomes_of, side_of  # noqa: PLC0415 (loads numpy)
+
+        side = side_of((gave for gave, _ in chunk), self._schema)
+        whole = _said(side.scores)
+        if whole.any():
+            self._parts.append((side.of(whole), outcomes_of((outcome for _, outcome in chunk), self._schema)[whole]))
+
+    def rows(self) -> "tuple[Side, Numbers] | None":
+        """Returns what was given, and what came true; None of no rows at all."""
+        import numpy as np  # noqa: PLC0415 (slow to load)
+
+        from driftline.quality.versus import Side  # noqa: PLC0415
+
+        if not self._parts:
+            return None
+        sides, outcomes = zip(*self._parts, strict=True)
+        return Side.joined(sides), np.concatenate(outcomes)
+
+
+def _said(scores: "Numbers") -> Any:
+    """Which rows have a score: a line of a program of another age may have none, and says nothing of the model."""
+    import numpy as np  # noqa: PLC0415 (slow to load)
+
+    return np.isfinite(scores).reshape(len(scores), -1).all(axis=1)
+
+
+def none_of(settings: "Settings", name: str) -> LogNotFoundError:
+    """The error of a log that has no prediction of a model: it says of which it has some."""
+    from driftline.monitor.pairs import models_of  # noqa: PLC0415 (loads numpy and DuckDB)
+
+    there = models_of(settings.log_dir, settings.query_memory_bytes)
+    if not there:
+        return LogNotFoundError(f"there is no prediction of {name} in the log, nor of any other model")
+    return LogNotFoundError(
+        f"there is no prediction of {name} in the log, but of: {', '.join(there)}; --model DIR is the package of the "
+        "one that is meant, and --name MODEL its name"
+    )
 
 
 def print_versus(found: "Versus", champion: str, challenger: str) -> None:
@@ -63,10 +115,25 @@ def print_versus(found: "Versus", champion: str, challenger: str) -> None:
     if not found.measures:
         typer.echo("\ntoo few outcomes are known to say which is better: tell them by POST /feedback")
         return
+    _print_measures(found.measures, champion, challenger)
+
+
+def print_unpaired(found: "Unpaired") -> None:
+    """Prints a comparison of rows that are not the same for a person."""
+    typer.echo(f"rows         {found.rows[0]:,} answered by the champion, {found.rows[1]:,} by the challenger")
+    typer.echo("unpaired     these are not the same requests: if they differ, so may what is compared here")
+    typer.echo(f"outcomes     {found.labelled[0]:,} and {found.labelled[1]:,} of them are known")
+    told = {name if name == "mean" else f"share of {name}": measure for name, measure in found.given.items()}
+    _print_measures({**told, **found.measures}, "champion", "challenger")
+    if not found.measures:
+        typer.echo("\ntoo few outcomes are known to say which is better: tell them by POST /feedback")
+
+
+def _print_measures(measures: "Mapping[str, Measure]", champion: str, challenger: str) -> None:
     typer.echo(f"\n  {'':<22}{champion:>12}  {challenger:>12}  difference")
-    for name, measure in found.measures.items():
+    for name, measure in measures.items():
         line = f"  {name:<22}{measure.champion.value:>12.4g}  {measure.challenger.value:>12.4g}"
-        typer.echo(f"{line}  {_signed(measure.difference)}  {_verdict(name, measure)}".rstrip())
+        typer.echo(f"{line}  {_signed(measure.difference)}  {_verdict(measure)}".rstrip())
 
 
 def versus_json(found: "Versus") -> dict[str, object]:
@@ -79,21 +146,38 @@ def versus_json(found: "Versus") -> dict[str, object]:
         "shift": found.shift and found.shift._asdict(),
         "apart": {_quantile(at): size for at, size in zip(QUANTILES, found.apart, strict=False)},
         "labelled": found.labelled,
-        "measures": {
-            name: {
-                "champion": measure.champion._asdict(),
-                "challenger": measure.challenger._asdict(),
-                "difference": measure.difference._asdict(),
-            }
-            for name, measure in found.measures.items()
-        },
+        "measures": _measures_json(found.measures),
     }
 
 
-def _verdict(name: str, measure: "Measure") -> str:
+def unpaired_json(found: "Unpaired") -> dict[str, object]:
+    """Returns a comparison of rows that are not the same for programs."""
+    sides = ("champion", "challenger")
+    return {
+        "rows": dict(zip(sides, found.rows, strict=True)),
+        "given": _measures_json(found.given),
+        "labelled": dict(zip(sides, found.labelled, strict=True)),
+        "measures": _measures_json(found.measures),
+    }
+
+
+def _measures_json(measures: "Mapping[str, Measure]") -> dict[str, object]:
+    return {
+        name: {
+            "champion": measure.champion._asdict(),
+            "challenger": measure.challenger._asdict(),
+            "difference": measure.difference._asdict(),
+        }
+        for name, measure in measures.items()
+    }
+
+
+def _verdict(measure: "Measure") -> str:
     low, high = measure.difference.low, measure.difference.high
-    if name == "bias" or low <= 0 <= high:
-        return "" if name == "bias" else "no difference is shown"
+    if measure.better is None:
+        return ""
+    if low <= 0 <= high:
+        return "no difference is shown"
     return "the challenger is better" if (low > 0) == measure.better else "the champion is better"
 
 

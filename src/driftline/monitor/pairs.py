@@ -82,6 +82,20 @@ def versions_of(log_dir: Path, model: str, memory_bytes: int) -> list[Version]:
         return [Version(str(kind), str(version), int(rows)) for kind, version, rows in table.rows]
 
 
+def models_of(log_dir: Path, memory_bytes: int) -> list[str]:
+    """Returns the names of the models that have answered, the most frequent first.
+
+    Raises:
+        LogError: The log cannot be read.
+    """
+    sql = (
+        "SELECT model FROM events WHERE kind = 'prediction' AND model IS NOT NULL "
+        "GROUP BY model ORDER BY count(*) DESC, model"
+    )
+    with queried(log_dir, sql, memory_bytes) as table:
+        return [str(model) for (model,) in table.rows]
+
+
 def shadowed(
     log_dir: Path, model: str, champion: str | None, challenger: str, memory_bytes: int
 ) -> Iterator[Sequence[Triple]]:

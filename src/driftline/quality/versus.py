@@ -2,9 +2,11 @@
 
 Both have scored the same rows, so what counts is the difference on each row: its mean has a far smaller error than the
 difference of two means (a paired comparison; T. G. Dietterich, "Approximate statistical tests for comparing supervised
-classification learning algorithms", Neural Computation 10, 1998).
+classification learning algorithms", Neural Computation 10, 1998). Where each has answered rows of its own, as a canary
+does, there are only the two means (:func:`unpaired`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
@@ -42,19 +44,19 @@ class Side(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """One measure of quality of both, over the rows whose outcome is known.
+    """One measure of both: of quality over the rows whose outcome is known, or of what they gave.
 
     Attributes:
         champion: Of the one that answered.
         challenger: Of the other one.
-        difference: The challenger's less the champion's, row by row.
-        better: Whether more of it is better.
+        difference: The challenger's less the champion's; row by row, if both have scored the same rows.
+        better: Whether more of it is better; None where it says nothing of that.
     """
 
     champion: Interval
     challenger: Interval
     difference: Interval
-    better: bool
+    better: bool | None
 
 
 class Versus(NamedTuple):
@@ -104,6 +106,79 @@ def versus(champion: Side, challenger: Side, outcomes: Numbers, *, regression: b
     )
 
 
+class Unpaired(NamedTuple):
+    """What came of a comparison of two models that have each answered rows of their own.
+
+    Attributes:
+        rows: Answered by the champion, and by the challenger.
+        given: The share of each predicted class, by its name; of numbers their ``mean``. Without what has too few rows.
+        labelled: Rows of each whose outcome is known.
+        measures: By name; empty where fewer than two outcomes of either are known.
+    """
+
+    rows: tuple[int, int]
+    given: Mapping[str, Measure]
+    labelled: tuple[int, int]
+    measures: Mapping[str, Measure]
+
+
+def unpaired(
+    champion: Side, challenger: Side, outcomes: Numbers, challenger_outcomes: Numbers, *, classes: Sequence[str]
+) -> Unpaired:
+    """Returns the comparison of two models on rows of their own.
+
+    Args:
+        champion: The one that answers most.
+        challenger: The other one.
+        outcomes: What came true of the champion's rows, as for :func:`versus`.
+        challenger_outcomes: What came true of the challenger's rows.
+        classes: The classes' names, in order; none for a regression.
+    """
+    both = ((champion, outcomes), (challenger, challenger_outcomes))
+    given: dict[str, Measure | None] = {
+        name: _independent(_share(champion, at), _share(challenger, at), None) for at, name in enumerate(classes)
+    }
+    if not classes:
+        given["mean"] = _independent(_mean(champion.scores), _mean(challenger.scores), None)
+    known = [~np.isnan(told) for _, told in both]
+    labelled = (int(known[0].sum()), int(known[1].sum()))
+    losses = _class_losses if classes else _errors
+    ours, theirs = (losses(side.of(rows), told[rows]) for (side, told), rows in zip(both, known, strict=True))
+    measures: dict[str, Measure | None] = {}
+    if min(labelled) > 1:
+        for name in ours:
+            measures[name] = _independent(_estimate(name, ours[name]), _estimate(name, theirs[name]), _better(name))
+    return Unpaired((len(outcomes), len(challenger_outcomes)), _there(given), labelled, _there(measures))
+
+
+def _there(measures: Mapping[str, Measure | None]) -> dict[str, Measure]:
+    return {name: measure for name, measure in measures.items() if measure is not None}
+
+
+def _share(side: Side, place: int) -> Interval | None:
+    return wilson(int((side.classes == place).sum()), len(side.classes))
+
+
+def _estimate(name: str, values: Numbers) -> Interval | None:
+    """The mean; of accuracy as a share, for a canary's few rows may all be right, which is not to be sure of it."""
+    return wilson(float(values.sum()), len(values)) if name == "accuracy" else _mean(values)
+
+
+def _independent(champion: Interval | None, challenger: Interval | None, better: bool | None) -> Measure | None:
+    """The difference of two independent estimates.
+
+    Its reach is the root of the sum of the squares of theirs. Of means, that is the interval of the sum of the squared
+    standard errors; of shares, the one that R. G. Newcombe recommends ("Interval estimation for the difference between
+    independent proportions", Statistics in Medicine 17, 1998, method 10).
+    """
+    if champion is None or challenger is None:
+        return None
+    value = challenger.value - champion.value
+    low = value - math.hypot(challenger.value - challenger.low, champion.high - champion.value)
+    high = value + math.hypot(challenger.high - challenger.value, champion.value - champion.low)
+    return Measure(champion, challenger, Interval(value, low, high), better)
+
+
 def _differences(champion: Side, challenger: Side) -> Numbers:
     if champion.scores.ndim == 1:
         return challenger.scores - champion.scores
@@ -134,7 +209,11 @@ def _measure(name: str, ours: Numbers, theirs: Numbers) -> Measure | None:
     champion, challenger, difference = _mean(ours), _mean(theirs), _mean(theirs - ours)
     if champion is None or challenger is None or difference is None:
         return None
-    return Measure(champion, challenger, difference, name == "accuracy")
+    return Measure(champion, challenger, difference, _better(name))
+
+
+def _better(name: str) -> bool | None:
+    return None if name == "bias" else name == "accuracy"
 
 
 def _mean(values: Numbers) -> Interval | None:

@@ -149,7 +149,7 @@ def test_what_is_wrong_with_the_fields_is_said_where_none_can_be_replayed(ask: R
     other.write_text(re.sub("feature_([12])", r"column_\1", other.read_text()))
     found = ask("replay", "--model", str(other.parent))
     assert found.returncode == 3
-    assert "the candidate refuses all 400: The field column_1 must be a number" in found.stderr
+    assert "the candidate refuses all 400: the field column_1 must be a number, not null" in found.stderr
     assert "see errors" not in found.stderr
 
 

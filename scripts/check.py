@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,13 @@ UNKNOWN = os.EX_TEMPFAIL
 class Step:
     """A check: what it is called in the table, and a program of the environment that ends with 0 if it holds.
 
-    It may end with 75 to say that it could not be made, as without a network: that fails nothing and is no pass.
+    It may end with 75 to say that it could not be made, as without a network: that fails nothing and is no pass. One
+    that waits for others most of its time runs beside the rest.
     """
 
     name: str
     command: tuple[str, ...]
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ STEPS = (
     Step("types", ("mypy",)),
     Step("imports", ("lint-imports", "--no-logo")),
     Step("secrets", ("python", "scripts/leaks.py")),
-    Step("audit", ("python", "scripts/audit.py")),
+    Step("audit", ("python", "scripts/audit.py"), beside=True),
     # They wait more than they work: four at a time. Those of a group share what takes seconds to import.
     Step("tests", ("pytest", "-n", "4", "--dist", "loadgroup", "-m", "not long")),
     Step("other Pythons", ("python", "scripts/pythons.py")),
@@ -56,21 +59,33 @@ STEPS = (
 
 
 def run(steps: tuple[Step, ...]) -> list[Outcome]:
-    """What came of each step, in order."""
+    """What came of each step, in order; those beside the rest are told of at the end."""
     outcomes = []
-    for step in steps:
-        print(f"\n=== {step.name}", flush=True)
-        began = time.monotonic()
-        program, *arguments = step.command
-        status = subprocess.run([str(BIN / program), *arguments], check=False).returncode
-        outcomes.append(Outcome(step.name, status, time.monotonic() - began))
+    with ThreadPoolExecutor() as pool:
+        apart = [(step, pool.submit(_done, step, output=subprocess.PIPE)) for step in steps if step.beside]
+        for step in (step for step in steps if not step.beside):
+            print(f"\n=== {step.name}", flush=True)
+            outcomes.append(_done(step)[0])
+        for step, running in apart:
+            outcome, text = running.result()
+            print(f"\n=== {step.name}\n{text}", flush=True)
+            outcomes.append(outcome)
     return outcomes
+
+
+def _done(step: Step, output: int | None = None) -> tuple[Outcome, str]:
+    began = time.monotonic()
+    program, *arguments = step.command
+    errors = None if output is None else subprocess.STDOUT
+    command = [str(BIN / program), *arguments]
+    done = subprocess.run(command, check=False, stdout=output, stderr=errors, text=True)
+    return Outcome(step.name, done.returncode, time.monotonic() - began), done.stdout or ""
 
 
 def table(outcomes: list[Outcome]) -> str:
     """The outcomes as text, a line each."""
     lines = [f"{outcome.name:<16}{outcome.word:<8}{outcome.took_s:>7.1f} s" for outcome in outcomes]
-    return "\n".join(["", *lines, f"{'':<24}{sum(outcome.took_s for outcome in outcomes):>7.1f} s"])
+    return "\n".join(["", *lines])
 
 
 def main(pytest_arguments: list[str]) -> int:

@@ -108,3 +108,14 @@ def test_the_scan_reads_what_is_committed_with_git_and_without(monkeypatch: pyte
     without = set(leaks.committed())
     assert Path(__file__) in without
     assert not any(".venv" in str(path) for path in without)
+
+
+def test_what_waits_runs_beside_the_rest_and_is_told_of_at_the_end(capfd: pytest.CaptureFixture[str]) -> None:
+    steps = (
+        check.Step("waits", ("python", "-c", "print('found'); raise SystemExit(1)"), beside=True),
+        check.Step("works", ("python", "-c", "print('working')")),
+    )
+    outcomes = check.run(steps)
+    assert [(outcome.name, outcome.word) for outcome in outcomes] == [("works", "passed"), ("waits", "FAILED")]
+    said = capfd.readouterr().out
+    assert said.index("=== works") < said.index("working") < said.index("=== waits") < said.index("found")

@@ -1,12 +1,11 @@
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from tests.api.api_process import ApiProcess
+from tests.api.conftest import StartApi, start_api
 
-StartApi = Callable[..., ApiProcess]
+__all__ = ["StartApi", "start_api"]
 
 
 @pytest.fixture(scope="module")
@@ -17,20 +16,3 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     yield server
     assert server.stop() == 0
     assert "Traceback" not in server.log()
-
-
-@pytest.fixture
-def start_api(tmp_path: Path) -> Iterator[StartApi]:
-    """Starts a server of your own wishes; all end with the test, even those that were stopped in their tracks."""
-    servers: list[ApiProcess] = []
-
-    def start(**config: Any) -> ApiProcess:
-        directory = tmp_path / f"api{len(servers)}"
-        directory.mkdir()
-        servers.append(ApiProcess(directory, **config))
-        servers[-1].wait_until_up()
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()

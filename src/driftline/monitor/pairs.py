@@ -1,6 +1,6 @@
 """Lines of the log as what two models gave for the same rows, for :mod:`driftline.quality.versus`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 
 from driftline.contract.schema import ModelSchema
 from driftline.eventlog.query import queried
+from driftline.monitor.outcome_fold import outcome_of
 from driftline.quality.versus import Numbers, Side
 
 CHUNK_ROWS: Final = 10_000
@@ -160,17 +161,9 @@ def side_of(gave: Iterable[Gave], schema: ModelSchema) -> Side:
     return Side(_numbers(scores).reshape(len(rows), len(places)), classes)
 
 
-def outcomes_of(outcomes: Iterable[object], schema: ModelSchema) -> Numbers:
+def outcomes_of(outcomes: Iterable[Any], schema: ModelSchema) -> Numbers:
     """Returns what came true, as a place among the classes or a number; NaN where it is not known, or none of them."""
-    if schema.output == "regression":
-        return _numbers([it if isinstance(it, int | float) else None for it in outcomes])
-    places: Mapping[str, int] = {_class_text(label): at for at, label in enumerate(schema.classes)}
-    return _numbers([None if it is None else places.get(_class_text(it)) for it in outcomes])
-
-
-def _class_text(value: object) -> str:
-    """The one text for a class: 1, 1.0 and true are the same."""
-    return str(int(value)) if isinstance(value, bool | float) and value == int(value) else str(value)
+    return _numbers([None if it is None else outcome_of(it, schema.output, schema.classes) for it in outcomes])
 
 
 def _numbers(values: Sequence[Any]) -> Numbers:

@@ -49,10 +49,7 @@ def batch_routes(service: Service, limits: Limits) -> list[BaseRoute]:
     async def predict(request: Request) -> Response:
         async def decide(headers: Headers, body: bytes) -> Answer:
             try:
-                name = request.path_params.get("name")
-                served = (
-                    service.roster.find(name, request.path_params.get("version")) if name else service.roster.default()
-                )
+                served = service.roster.find(request.path_params.get("name"), request.path_params.get("version"))
             except ModelNotFoundError as error:
                 return refuse(InputError(error.code, error.message))
             return await predict_batch(service, served, limits, headers, body)

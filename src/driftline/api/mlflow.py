@@ -57,7 +57,7 @@ def mlflow_routes(service: Service, limits: Limits) -> list[BaseRoute]:
             assert service.keeper is not None
             name, version = request.path_params.get("name"), request.path_params.get("version")
             try:
-                served = service.roster.default() if name is None else service.roster.find(name, version)
+                served = service.roster.find(name, version)
             except ModelNotFoundError as error:
                 return as_mlflow(refuse(InputError(error.code, error.message)))
             chosen = service.roster.chosen if version is None else None

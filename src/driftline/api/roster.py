@@ -33,12 +33,14 @@ class Roster:
         """Returns the model that ``/predict`` asks."""
         return next(iter(self.lineup.models.values())).serving
 
-    def find(self, name: str, version: str | None = None) -> Served:
-        """Returns a version of a model, or the one that answers where none is named.
+    def find(self, name: str | None, version: str | None = None) -> Served:
+        """Returns a version of a model, or the one that answers where none is named; the default without a name.
 
         Raises:
             ModelNotFoundError: There is none.
         """
+        if name is None:
+            return self.default()
         model = self.lineup.find(name)
         if version is None:
             return model.serving

@@ -9,7 +9,7 @@ import typer
 
 from driftline.cli.exits import epilog
 from driftline.cli.options import AllowPickle, Data, Json, pickle_setting, read_settings
-from driftline.cli.package import package_of
+from driftline.cli.package import closed, package_of
 from driftline.cli.versus import Pairing, none_of, print_versus, versus_json
 from driftline.errors import InputError, LogNotFoundError, ModelError
 
@@ -58,13 +58,14 @@ def replay(
         raise ModelError(f"{', '.join(unlogged)} cannot be scored again: the log has no value of it, as log says")
     served, pairing, refused = Served(package, load_model(package, allow_pickle=allow)), Pairing(schema), _Refused()
     named = name or schema.name
-    for chunk in answered(settings.log_dir, named, champion, settings.query_memory_bytes):
-        kept, scored = _scored(served, chunk, refused)
-        pairing.add(
-            side_of((gave for gave, _ in kept), schema),
-            side_of(scored, schema),
-            [outcome for _, outcome in kept],
-        )
+    with closed(served.model):
+        for chunk in answered(settings.log_dir, named, champion, settings.query_memory_bytes):
+            kept, scored = _scored(served, chunk, refused)
+            pairing.add(
+                side_of((gave for gave, _ in kept), schema),
+                side_of(scored, schema),
+                [outcome for _, outcome in kept],
+            )
     found = pairing.versus()
     if found is None:
         if not refused.rows and champion is None:

@@ -10,13 +10,13 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ from driftline.contract.package import seed_schema
 from tests.api.api_process import ApiProcess
 from tests.certificates import make_pair
 from tests.client.conftest import StartApi
-from tests.waiting import find_free_port, wait_until
+from tests.waiting import find_free_port
 
 DOCS = Path(__file__).parents[2] / "docs"
 FEATURES = seed_schema().example
@@ -288,7 +288,7 @@ def test_what_cannot_be_kept_is_asked_again_as_often_as_agreed(start_api: StartA
 def test_a_server_that_comes_back_is_found_and_nothing_is_asked_twice(start_api: StartApi) -> None:
     port = find_free_port()
     api = start_api(port=port)
-    patient = Retry(attempts=200, first_wait_s=0.05, longest_wait_s=0.05)
+    patient = Retry(attempts=600, first_wait_s=0.05, longest_wait_s=0.05)
     with Client(url(api), retry=patient) as client:
         client.predict(FEATURES)
         workers = api.workers()
@@ -301,42 +301,74 @@ def test_a_server_that_comes_back_is_found_and_nothing_is_asked_twice(start_api:
         asking = threading.Thread(target=lambda: told.append(client.predict(FEATURES).request_id))
         asking.start()
         again = start_api(port=port)
-        asking.join(20)
+        asking.join(40)
         assert [each["request_id"] for each in again.events()] == told
 
 
-def test_of_a_lost_answer_a_prediction_is_not_asked_again_unless_it_may_and_feedback_is(start_api: StartApi) -> None:
-    api = start_api()
-    twice = Retry(attempts=2, first_wait_s=0.01, lost_predictions=True)
+@pytest.mark.parametrize(
+    ("retry", "path", "times"),
+    [
+        (QUICK, "/predict", 1),
+        (Retry(attempts=2, first_wait_s=0.01, lost_predictions=True), "/predict", 2),
+        (QUICK, "/feedback", QUICK.attempts),
+    ],
+)
+def test_of_a_lost_answer_a_prediction_is_not_asked_again_unless_it_may_and_feedback_is(
+    retry: Retry, path: str, times: int
+) -> None:
+    with Mute() as mute, Client(mute.url, timeout_s=0.2, retry=retry) as client:
+        ask = partial(client.predict, FEATURES) if path == "/predict" else partial(client.feedback, "x", 1)
+        with pytest.raises(AnswerLostError, match="no answer came"):
+            ask()
+    assert mute.asked == [f"POST {path}"] * times
+
+
+def test_feedback_is_told_to_a_server_that_answers_late(api: ApiProcess) -> None:
     with Client(url(api)) as client:
         request_id = client.predict(FEATURES).request_id
-    for retry, predictions in ((QUICK, 1), (twice, 2)):
-        before = len(api.events())
-        client = Client(url(api), timeout_s=0.2, retry=retry)
-        with stopped(api), client, pytest.raises(AnswerLostError, match="no answer came"):
-            client.predict(FEATURES)
-        wait_until(partial(more_than, api, before + predictions - 1))
-        assert len(api.events()) == before + predictions
-    with stopped(api), Client(url(api), timeout_s=0.3, retry=Retry(attempts=100)) as client:
-        timer = threading.Timer(0.5, lambda: os.kill(api.workers()[0], signal.SIGCONT))
-        timer.start()
-        client.feedback(request_id, 1)
-    assert {each["outcome"] for each in api.events() if each["kind"] == "feedback"} == {1}
-
-
-def more_than(api: ApiProcess, events: int) -> bool:
-    return len(api.events()) > events
-
-
-@contextmanager
-def stopped(api: ApiProcess) -> Iterator[None]:
-    """A server that is there, takes requests, and does nothing about them."""
     [worker] = api.workers()
     os.kill(worker, signal.SIGSTOP)
+    going_on = threading.Timer(0.5, os.kill, (worker, signal.SIGCONT))
+    going_on.start()
     try:
-        yield
+        with Client(url(api), timeout_s=0.3, retry=Retry(attempts=100)) as client:
+            client.feedback(request_id, 1)
     finally:
-        os.kill(worker, signal.SIGCONT)
+        going_on.join()
+    told = [each for each in api.events() if (each["kind"], each["request_id"]) == ("feedback", request_id)]
+    assert {each["outcome"] for each in told} == {1}
+
+
+class Mute:
+    """A server that reads what it is sent and never answers: it knows what was asked, whoever has given up.
+
+    Attributes:
+        asked: Method and path of each request, in order; all of them once the ``with`` has ended.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._reading = threading.Thread(target=self._read)
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._reading.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        with self._listening:
+            # The last in the line: when its turn comes, all that came before was read to its end.
+            socket.create_connection(self._listening.getsockname()).close()
+            self._reading.join()
+
+    def _read(self) -> None:
+        text = b"-"
+        while text:
+            connection, _ = self._listening.accept()
+            with connection, connection.makefile("rb") as lines:
+                text = lines.read()
+            self.asked += [match.decode() for match in re.findall(rb"^([A-Z]+ \S+) HTTP/1.1\r$", text, re.MULTILINE)]
 
 
 class Somebody(BaseHTTPRequestHandler):

@@ -122,6 +122,8 @@ def receive(connection: socket.socket) -> bytes:
 
 def is_whole(response: bytes) -> bool:
     head, end, rest = response.partition(b"\r\n\r\n")
+    if end and head.startswith(b"HTTP/1.1 1"):
+        return is_whole(rest)  # that was none yet
     for line in head.lower().split(b"\r\n")[1:]:
         if line.startswith(b"content-length:"):
             return bool(end) and len(rest) >= int(line.partition(b":")[2])

@@ -8,8 +8,8 @@ from typing import Self
 
 from tests.api.api_process import EXAMPLE, is_whole, status_of
 
-_HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-HEAD = _HEAD % len(EXAMPLE)
+HEAD_OF = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+HEAD = HEAD_OF % len(EXAMPLE)
 AGAIN = HEAD + b"\r\n" + EXAMPLE
 
 
@@ -35,7 +35,7 @@ class Traffic:
         self._port = port
         self._keep_alive = keep_alive
         last = b"" if keep_alive else b"Connection: close\r\n"
-        self._request = _HEAD % len(body) + last + b"\r\n" + body
+        self._request = HEAD_OF % len(body) + last + b"\r\n" + body
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 

@@ -14,6 +14,7 @@ from driftline.errors import InputError, ScoringError, ScoringTimeoutError
 from driftline.scoring.linear import WeightedSum
 from driftline.scoring.logistic import LogisticModel
 from driftline.scoring.together import Together, together_of
+from tests.clock import run
 
 
 class Doubling:
@@ -47,27 +48,6 @@ class Elsewhere(Doubling):
         return scores
 
     def close(self) -> None: ...
-
-
-class Clock(asyncio.SelectorEventLoop):
-    """A loop whose time stands still while anything can run, and then jumps to the next timer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.now = max(self.now, self._scheduled[0]._when)  # type: ignore[attr-defined]
-        super()._run_once()  # type: ignore[misc]
-
-
-def run(main: Any) -> Any:
-    with asyncio.Runner(loop_factory=Clock) as runner:
-        return runner.run(asyncio.wait_for(main, 1000))
 
 
 async def ask(together: Together, *values: float) -> list[Any]:

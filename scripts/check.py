@@ -2,6 +2,11 @@
 
 python scripts/check.py                 # everything
 python scripts/check.py tests/outbox    # the arguments go to pytest, which then is all that runs
+
+Many tests start real processes, and those can lose a race to a machine that others use as well. So up to three tests
+that failed are asked once more, alone. A failure that repeats is a fault. One that does not fails nothing, for it would
+cost a day's work of whoever did not cause it; but it is no pass: the table says ``UNSTEADY`` and names it, so that
+somebody mends it. It may be a fault too, of the code, that shows only now and then. More than three are no accident.
 """
 
 import compileall
@@ -12,10 +17,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 UNKNOWN = os.EX_TEMPFAIL
+TESTS_FAILED = 1  # and not: interrupted, no tests, wrong arguments
+MOST_ASKED_AGAIN = 3
 
 
 @dataclass(frozen=True)
@@ -33,15 +41,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a step, and its wall time in seconds."""
+    """What came of a step, its wall time in seconds, and the tests that failed and then, alone, did not."""
 
     name: str
     status: int
     took_s: float
+    unsteady: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
         """How the table calls it."""
+        if self.unsteady:
+            return "UNSTEADY"
         return {0: "passed", UNKNOWN: "unknown"}.get(self.status, "FAILED")
 
 
@@ -65,7 +76,7 @@ def run(steps: tuple[Step, ...]) -> list[Outcome]:
         apart = [(step, pool.submit(_done, step, output=subprocess.PIPE)) for step in steps if step.beside]
         for step in (step for step in steps if not step.beside):
             print(f"\n=== {step.name}", flush=True)
-            outcomes.append(_done(step)[0])
+            outcomes.append(_tested(step) if step.command[0] == "pytest" else _done(step)[0])
         for step, running in apart:
             outcome, text = running.result()
             print(f"\n=== {step.name}\n{text}", flush=True)
@@ -82,10 +93,27 @@ def _done(step: Step, output: int | None = None) -> tuple[Outcome, str]:
     return Outcome(step.name, done.returncode, time.monotonic() - began), done.stdout or ""
 
 
+def _tested(step: Step) -> Outcome:
+    """What came of a step of pytest, the tests that failed having been asked again if they are few."""
+    with TemporaryDirectory() as directory:
+        noted = Path(directory) / "failed"
+        plugin = ("-m", "pytest", "-p", "scripts.failed_tests", "--failed-to", str(noted))
+        first = _done(Step(step.name, ("python", *plugin, *step.command[1:])))[0]
+        failed = tuple(noted.read_text(encoding="utf-8").splitlines()) if noted.exists() else ()
+    if first.status != TESTS_FAILED or not 0 < len(failed) <= MOST_ASKED_AGAIN:
+        return first
+    print(f"\n=== {step.name}: once more and alone, what failed", flush=True)
+    again = _done(Step(step.name, ("python", "-m", "pytest", *failed)))[0]
+    return Outcome(step.name, again.status, first.took_s + again.took_s, failed if again.status == 0 else ())
+
+
 def table(outcomes: list[Outcome]) -> str:
-    """The outcomes as text, a line each."""
-    lines = [f"{outcome.name:<16}{outcome.word:<8}{outcome.took_s:>7.1f} s" for outcome in outcomes]
-    return "\n".join(["", *lines])
+    """The outcomes as text, a line each, and below each the tests that are unsteady."""
+    lines = [""]
+    for outcome in outcomes:
+        lines.append(f"{outcome.name:<16}{outcome.word:<8}{outcome.took_s:>7.1f} s")
+        lines += [f"    {test}" for test in outcome.unsteady]
+    return "\n".join(lines)
 
 
 def main(pytest_arguments: list[str]) -> int:

@@ -2,8 +2,13 @@
 
 import os
 import random
+import shutil
 import string
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -108,6 +113,73 @@ def test_the_scan_reads_what_is_committed_with_git_and_without(monkeypatch: pyte
     without = set(leaks.committed())
     assert Path(__file__) in without
     assert not any(".venv" in str(path) for path in without)
+
+
+class Checked(NamedTuple):
+    exit_code: int
+    said: str
+    table: list[str]
+
+
+@pytest.fixture
+def check_tests(tmp_path: Path) -> Callable[..., Checked]:
+    """Has the script check a project of one file of tests, where it is given pytest's arguments."""
+
+    def check_them(tests: str, *arguments: str) -> Checked:
+        for script in ("check.py", "failed_tests.py"):
+            (tmp_path / "scripts").mkdir(exist_ok=True)
+            shutil.copy(check.ROOT / "scripts" / script, tmp_path / "scripts")
+        (tmp_path / "src").mkdir()
+        (tmp_path / "pytest.ini").write_text("[pytest]\n")
+        (tmp_path / "test_it.py").write_text(tests)
+        command = [sys.executable, "scripts/check.py", "-p", "no:cacheprovider", *arguments, "test_it.py"]
+        quick = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # there are many, and two seconds go into them
+        done = subprocess.run(
+            command, cwd=tmp_path, env=quick, capture_output=True, text=True, check=False, timeout=100
+        )
+        said, _, last = done.stdout.rpartition("\n\n")
+        return Checked(done.returncode, said, last.splitlines())
+
+    return check_them
+
+
+UNSTEADY = """
+import pathlib
+import pytest
+
+@pytest.mark.xdist_group("processes")
+@pytest.mark.parametrize("name", ["a b", "c@d"])
+def test_that_loses_a_race_once(name):
+    before = pathlib.Path(name)
+    assert before.exists(), before.touch()
+
+def test_that_holds(): pass
+"""
+
+
+def test_what_fails_and_then_does_not_is_named_and_fails_nothing(check_tests: Callable[..., Checked]) -> None:
+    checked = check_tests(UNSTEADY, "-p", "xdist", "-n", "2", "--dist", "loadgroup")
+    assert checked.exit_code == 0
+    assert checked.table[0].split()[:2] == ["tests", "UNSTEADY"]
+    names = {f"test_it.py::test_that_loses_a_race_once[{name}]" for name in ("a b", "c@d")}
+    assert {line.strip() for line in checked.table[1:]} == names
+    for told in ("AssertionError", "2 failed, 1 passed", "=== tests: once more and alone", "2 passed"):
+        assert told in checked.said
+
+
+@pytest.mark.parametrize(
+    ("failing", "arguments", "times"),
+    [(3, (), 2), (4, (), 1), (1, ("-x",), 1), (1, ("-k", "nothing"), 0)],
+)
+def test_what_fails_again_or_is_much_or_not_all_is_failed(
+    check_tests: Callable[..., Checked], failing: int, arguments: tuple[str, ...], times: int
+) -> None:
+    tests = [f"def test_{number}():\n    assert False, 'as ever'\n" for number in range(failing)]
+    checked = check_tests("".join(tests), *arguments)
+    assert checked.exit_code == 1
+    assert checked.table[0].split()[:2] == ["tests", "FAILED"]
+    assert checked.said.count(f"{failing} failed") == times
+    assert len(checked.table) == 1
 
 
 def test_what_waits_runs_beside_the_rest_and_is_told_of_at_the_end(capfd: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,7 @@ def _logging_as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def wait_until() -> WaitUntil:
-    """``wait_until(condition, within_s=10)``: the first truthy value, or the test fails."""
+    """``wait_until(condition, within_s=30)``: the first truthy value, or the test fails."""
     return _wait_until
 
 

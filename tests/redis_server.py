@@ -83,7 +83,7 @@ class RedisServer:
                 [find_redis_server(), *self._options()], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         try:
-            wait_until(self._answers, within_s=20)
+            wait_until(self._answers)
         except AssertionError:
             self.kill()
             if "Failed finding TLS support" in self.log.read_text():

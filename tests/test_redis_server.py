@@ -46,7 +46,7 @@ def test_tls_is_spoken_and_its_certificate_checked(start_redis: StartRedis) -> N
 
 
 def test_a_frozen_server_keeps_connections_and_does_not_answer(redis_server: RedisServer) -> None:
-    with redis.Redis.from_url(redis_server.url, socket_timeout=0.2) as client:
+    with redis.Redis.from_url(redis_server.url, socket_timeout=2) as client:
         client.ping()
         redis_server.freeze()
         with pytest.raises(redis.TimeoutError):

@@ -57,8 +57,8 @@ def supervise(
                 await then(supervisor, lines)
 
         running = asyncio.create_task(supervisor.run())
-        await asyncio.wait_for(beside(), 20)
-        return await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(beside(), 60)
+        return await asyncio.wait_for(running, 60)
 
     return asyncio.run(run()), lines
 
@@ -190,7 +190,7 @@ def test_when_nobody_can_read_the_output_all_is_stopped() -> None:
         raise BrokenPipeError
 
     async def run() -> int:
-        return await asyncio.wait_for(Supervisor([child("talking", STAY)], show, timing=FAST).run(), 10)
+        return await asyncio.wait_for(Supervisor([child("talking", STAY)], show, timing=FAST).run(), 60)
 
     assert asyncio.run(run()) == 0
 

@@ -23,7 +23,7 @@ def run(code: str, *arguments: str, **variables: str) -> subprocess.CompletedPro
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
 
 

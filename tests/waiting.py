@@ -9,15 +9,17 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 
 PAUSE_S = 0.01
+PATIENCE_S = 30.0
+"""Far more than anything takes here, even on a machine that is busy with other things."""
 
 
 class WaitUntil(Protocol):
     """The type of the ``wait_until`` fixture."""
 
-    def __call__(self, condition: Callable[[], T], within_s: float = 10.0) -> T: ...
+    def __call__(self, condition: Callable[[], T], within_s: float = PATIENCE_S) -> T: ...
 
 
-def wait_until(condition: Callable[[], T], within_s: float = 10.0) -> T:
+def wait_until(condition: Callable[[], T], within_s: float = PATIENCE_S) -> T:
     """The first truthy value of ``condition``; an ``AssertionError`` if none comes in time.
 
     An ``OSError`` of the condition (connection refused, no such file) counts as "not yet".
@@ -29,7 +31,7 @@ def wait_until(condition: Callable[[], T], within_s: float = 10.0) -> T:
     raise AssertionError("unreachable")
 
 
-async def eventually(condition: Callable[[], T], within_s: float = 10.0) -> T:
+async def eventually(condition: Callable[[], T], within_s: float = PATIENCE_S) -> T:
     """As :func:`wait_until`, for code whose event loop must run meanwhile."""
     for value in _asked_again(condition, within_s):
         if value:

@@ -45,13 +45,13 @@ class ApiProcess:
             self.process = subprocess.Popen([sys.executable, str(SERVING), json.dumps(spec, default=str)], stderr=log)
         trust = ssl.create_default_context(cafile=str(tls[0])) if tls else True
         scheme = "https" if tls else "http"
-        self.client = httpx.Client(base_url=f"{scheme}://127.0.0.1:{self.port}", timeout=10, verify=trust)
+        self.client = httpx.Client(base_url=f"{scheme}://127.0.0.1:{self.port}", timeout=30, verify=trust)
 
     def _all_started(self) -> bool:
         return self.answers() and self.log().count("api.started") >= self._processes
 
     def wait_until_up(self) -> None:
-        wait_until(lambda: self._all_started() or self.process.poll() is not None, within_s=20)
+        wait_until(lambda: self._all_started() or self.process.poll() is not None, within_s=60)
         assert self.answers(), self.log()
 
     def answers(self) -> bool:
@@ -65,7 +65,7 @@ class ApiProcess:
 
     def send_raw(self, request: bytes, *, half_close: bool = False) -> bytes:
         """What comes back until the server closes, or nothing more comes for a while."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             try:
                 connection.sendall(request)
                 if half_close:
@@ -102,7 +102,7 @@ class ApiProcess:
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
         self.client.close()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 def parse_samples(text: str) -> dict[str, float]:

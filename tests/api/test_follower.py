@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def play(script: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(script(), 20))
+    asyncio.run(asyncio.wait_for(script(), 60))
 
 
 def count(result: str) -> float:

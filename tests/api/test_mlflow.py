@@ -45,7 +45,7 @@ def error(answer: httpx.Response) -> tuple[int, str, str]:
 
 def curl(*arguments: str) -> Any:
     command = ["curl", "--silent", "--show-error", "--fail-with-body", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return json.loads(ended.stdout)
 

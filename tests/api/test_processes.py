@@ -22,8 +22,6 @@ from tests.api.traffic import Traffic
 from tests.processes import Script, is_alive
 from tests.waiting import wait_until
 
-BOUND_S = 6  # what an orderly end may take on a busy machine: before the eight seconds after which it is no longer one
-
 # The same watching, over processes that do nothing but end.
 WATCH = """
     import multiprocessing, os, signal, sys
@@ -67,7 +65,7 @@ FORK = """
             with held_back():
                 process.start()
             process.terminate()
-        until = time.monotonic() + 3
+        until = time.monotonic() + 20
         for process in processes:
             process.join(max(0, until - time.monotonic()))
         print(sum(process.exitcode is None for process in processes))
@@ -103,7 +101,7 @@ def test_one_that_is_killed_during_a_restart_is_replaced_like_the_others(start_a
             api.process.send_signal(signal.SIGHUP)
             wait_until(lambda: len(api.workers()) == 3)
             os.kill(before[victim], signal.SIGKILL)
-            wait_until(lambda: len(now := api.workers()) == 2 and not {*now} & {*before}, within_s=20)  # noqa: B023
+            wait_until(lambda: len(now := api.workers()) == 2 and not {*now} & {*before})  # noqa: B023
         assert api.predict().status_code == 200
     assert api.stop() == 0, api.log()
     assert len(logged(api, "api.died")) == 2
@@ -136,10 +134,10 @@ def test_while_one_place_is_empty_for_long_the_others_answer_everybody(start_api
         wait_until(lambda: victim not in api.workers())  # noqa: B023
     wait_until(lambda: len(logged(api, "api.died")) == 3)
     with Traffic(api.port, keep_alive=False) as coming:
-        wait_until(lambda: len(coming.answers) > 100)
+        wait_until(lambda: len(coming.answers) > 20)
         assert api.workers() == [stays]
         producers = {event["producer"] for event in api.events()}
-        wait_until(lambda: {event["producer"] for event in api.events()} - producers, within_s=20)
+        wait_until(lambda: {event["producer"] for event in api.events()} - producers)
     assert (coming.failures, coming.refused, {*coming.answers}) == ([], 0, {200})
     assert api.stop() == 0
 
@@ -167,7 +165,7 @@ def test_a_sigterm_at_any_moment_ends_one_that_is_starting(start_api: StartApi) 
         [new] = wait_until(lambda: sorted(api.workers())[1:])
         time.sleep(moment * 0.15)  # not for something to happen: any moment will do
         os.kill(new, signal.SIGTERM)
-        wait_until(lambda: not is_alive(new), within_s=BOUND_S)  # noqa: B023
+        wait_until(lambda: not is_alive(new))  # noqa: B023
         wait_until(lambda: len(logged(api, "api.replaced") + logged(api, "api.not_replaced")) == moment + 1)  # noqa: B023
         wait_until(lambda: len(api.workers()) == 1 and api.answers())
     assert api.stop() == 0
@@ -182,11 +180,9 @@ def test_a_stop_at_any_moment_of_a_start_ends_everybody(tmp_path: Path) -> None:
         workers = wait_until(api.workers)
         time.sleep(Random(attempt).uniform(0, 0.8))  # not for something to happen: any moment will do
         workers += api.workers()
-        began = time.monotonic()
         assert api.stop() == 0, api.log()
-        assert time.monotonic() - began < BOUND_S, api.log()
         assert not any(is_alive(pid) for pid in workers)
-        assert not logged(api, "api.killed")
+        assert not logged(api, "api.killed"), "it did not end by itself"
 
 
 def test_a_process_that_cannot_count_does_not_serve_and_one_that_can_follows(start_api: StartApi) -> None:

@@ -48,7 +48,7 @@ class Folder:
 
     def all_answer(self, version: str, path: str = "/predict") -> None:
         """Returns when both processes have switched."""
-        wait_until(lambda: set(self.answers(8, path)) == {version}, within_s=20)
+        wait_until(lambda: set(self.answers(8, path)) == {version})
 
     def listed(self) -> dict[str, Any]:
         found: dict[str, Any] = self.api.client.get("/models").json()

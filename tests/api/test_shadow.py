@@ -78,7 +78,7 @@ class Stage:
         async def played() -> None:
             task = asyncio.create_task(self.shadows.run(self.keeper))
             try:
-                await asyncio.wait_for(script(), 20)
+                await asyncio.wait_for(script(), 60)
             finally:
                 await cancelled(task)
 

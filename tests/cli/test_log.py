@@ -82,7 +82,7 @@ def test_a_damaged_record_is_refused_and_rebuilt_and_the_outboxes_follow(
     repaired = run("log", "repair")
     assert repaired.returncode == 0, repaired.stderr
     assert "2 lines of 1 producers" in repaired.stdout
-    wait_until(lambda: len(logged_ids(up)) == 4, within_s=20)
+    wait_until(lambda: len(logged_ids(up)) == 4)
     up.signal()
     ledger = take_ledger(data / "outbox", data / "logs")
     assert (ledger.accepted, ledger.logged, ledger.quarantined, ledger.missing) == (4, 3, 1, 0)

@@ -83,7 +83,7 @@ def test_what_was_trained_in_five_lines_is_served_by_two_commands(ask: Run, star
         assert list(answer["probabilities"].values()) == pytest.approx(list(probabilities), rel=1e-12)
     wait_until(lambda: "iris 1" in up.output)
     line = next(line for line in up.output.splitlines() if line.strip().startswith("curl "))
-    pasted = subprocess.run(line, shell=True, capture_output=True, text=True, check=True, timeout=20).stdout
+    pasted = subprocess.run(line, shell=True, capture_output=True, text=True, check=True, timeout=60).stdout
     assert json.loads(pasted)["predicted_class"] == kinds[0]
     log = up.data / "logs" / "predictions.jsonl"
     wait_until(lambda: log.read_bytes().count(b"\n") == len(answers) + 1)

@@ -64,7 +64,7 @@ def test_without_keys_the_console_answers_to_a_name_only_where_its_address_was_s
             connection.request("GET", "/login", headers={"Host": host})
             return connection.getresponse().status
 
-    assert wait_until(lambda: answer_to(f"localhost:{port}"), within_s=20) == 200
+    assert wait_until(lambda: answer_to(f"localhost:{port}")) == 200
     assert answer_to("driftline.example.org") == status
 
 
@@ -84,7 +84,7 @@ def test_what_up_serves_is_followed_and_judged(start_up: StartUp) -> None:
                 assert answer.status == 200
 
     predict(260)
-    wait_until(lambda: metric(page, "driftline_monitor_rows_total") == 260, within_s=20)
+    wait_until(lambda: metric(page, "driftline_monitor_rows_total") == 260)
     changed = json.loads(EXAMPLE)
     name = next(iter(changed))
     body = json.dumps({**changed, name: changed[name] + 10}).encode()

@@ -22,7 +22,7 @@ from tests.waiting import find_free_port, wait_until
 def predict(up: Up) -> dict[str, object]:
     """The answer to the line that the banner says to paste, run by a shell as it stands there."""
     line = next(line for line in up.output.splitlines() if line.strip().startswith("curl "))
-    answer = subprocess.run(line, shell=True, capture_output=True, text=True, check=True, timeout=20).stdout
+    answer = subprocess.run(line, shell=True, capture_output=True, text=True, check=True, timeout=60).stdout
     decoded: dict[str, object] = json.loads(answer)
     return decoded
 
@@ -75,9 +75,9 @@ def test_one_that_is_killed_comes_back_and_nothing_is_lost(start_up: StartUp, na
     ids = [up.api and predict(up)["request_id"]]
     os.kill(up.pid_of(name), signal.SIGKILL)
     wait_until(lambda: f"{name} ended (SIGKILL)" in up.output)
-    wait_until(lambda: urllib.request.urlopen(up.api + "/health/ready", timeout=5).close() is None, within_s=20)
+    wait_until(lambda: urllib.request.urlopen(up.api + "/health/ready", timeout=5).close() is None)
     ids.append(predict(up)["request_id"])
-    wait_until(lambda: sorted(map(str, logged_ids(up))) == sorted(map(str, ids)), within_s=20)
+    wait_until(lambda: sorted(map(str, logged_ids(up))) == sorted(map(str, ids)))
     assert up.signal() == 0
 
 
@@ -114,7 +114,7 @@ def test_children_end_when_up_is_killed(start_up: StartUp) -> None:
             return False
         return True
 
-    wait_until(gone, within_s=20)
+    wait_until(gone)
 
 
 @pytest.mark.parametrize("flag", PORTS)
@@ -125,7 +125,7 @@ def test_a_taken_port_is_said_at_once_and_how_to_take_another(run: Run, flag: st
         finished = run("up", *NO_PORTS, flag, str(port))
     assert finished.returncode == 3
     assert re.fullmatch(rf"driftline: cannot listen on .*{port}.* {flag} .*\(port_taken\)\n", finished.stderr)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_what_makes_a_child_give_up_ends_all_with_its_message(start_up: StartUp) -> None:
@@ -141,7 +141,7 @@ def test_with_redis_the_same_and_its_password_is_nowhere_to_be_seen(start_up: St
     server = start_redis(password="s3cr3t")
     up = start_up(REDIS_URL=server.url)
     assert up.api
-    wait_until(lambda: logged_ids(up) == [predict(up)["request_id"]] or logged_ids(up), within_s=20)
+    wait_until(lambda: logged_ids(up) == [predict(up)["request_id"]] or logged_ids(up))
     for pid in (up.process.pid, up.pid_of("serve"), up.pid_of("worker")):
         assert "s3cr3t" not in Path(f"/proc/{pid}/cmdline").read_text()
     server.stop()

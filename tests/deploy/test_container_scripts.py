@@ -18,7 +18,7 @@ SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 def run(script: str, *arguments: str, python: Path = Path(sys.executable)) -> "subprocess.CompletedProcess[str]":
     command = [str(python), "-I", "-S", str(DOCKER / script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 @contextmanager

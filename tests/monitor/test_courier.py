@@ -279,7 +279,7 @@ def test_killed_again_and_again_everything_is_told_once_in_its_order(tmp_path: P
             monitor.kill()
     database = connect(path)
     with Script(MONITOR, path, receiver.url, windows, ""):
-        wait_until(lambda: len(set(receiver.notices)) == 16 and not DeliveryQueue(database).waiting(), within_s=20)
+        wait_until(lambda: len(set(receiver.notices)) == 16 and not DeliveryQueue(database).waiting())
     database.close()
     once = list(dict.fromkeys(receiver.notices))
     assert len(receiver.notices) <= 16 + 5, "only what was under way at a kill is sent again"

@@ -209,7 +209,7 @@ def test_a_taken_port_is_exit_code_3_and_names_the_option(data: Path) -> None:
         wait_until(lambda: process.reason() is not None, within_s=30)
         command = [sys.executable, "-m", "driftline", "monitor", "--data", str(data), "--console-port", "0"]
         command += ["--monitor-metrics-port", str(process.port)]
-        finished = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert finished.returncode == 3
     assert "--monitor-metrics-port" in finished.stderr
     assert "(port_taken)" in finished.stderr

@@ -182,9 +182,9 @@ def test_a_monitor_that_runs_watches_the_version_that_took_over(
         stopping = asyncio.Event()
         monitor = Monitor(watch.folder, make, changed=serving.changed)
         running = asyncio.create_task(monitor.run(stopping))
-        await asyncio.to_thread(wait_until, lambda: "passenger" in columns(), within_s=20)
+        await asyncio.to_thread(wait_until, lambda: "passenger" in columns())
         put_package(models, SECOND)
-        await asyncio.to_thread(wait_until, lambda: "country" in columns(), within_s=20)
+        await asyncio.to_thread(wait_until, lambda: "country" in columns())
         stopping.set()
         await running
 

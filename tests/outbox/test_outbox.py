@@ -106,7 +106,7 @@ def test_a_removed_outbox_is_noticed_within_a_tenth_of_a_second(make_outbox: Mak
             return True
         return False
 
-    wait_until(refused, within_s=5)
+    wait_until(refused)
     assert not outbox.started
 
 

@@ -22,7 +22,7 @@ Call = Callable[[str], Awaitable[object]]
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), 60))
 
 
 async def sender(url: str, call: Callable[[RedisSender], Awaitable[object]]) -> None:

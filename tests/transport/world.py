@@ -145,7 +145,7 @@ class World:
     def ledger(self) -> Ledger:
         return take_ledger(self.root.path, self.log_dir)
 
-    async def drained(self, within_s: float = 15) -> None:
+    async def drained(self, within_s: float = 30) -> None:
         """Waits until the log has as many lines as events were answered, and checks that they are those, each once."""
 
         await eventually(lambda: self.rows() >= len(self.answered), within_s)

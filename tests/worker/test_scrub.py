@@ -27,7 +27,7 @@ def scrubbing(log_dir: Path, story: Callable[[], Awaitable[None]]) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(both(), 30))
+    asyncio.run(asyncio.wait_for(both(), 60))
 
 
 def test_damage_is_found_while_the_log_grows_set_aside_said_once_and_counted(tmp_path: Path) -> None:

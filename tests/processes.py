@@ -57,7 +57,7 @@ class Script:
         """Returns the next line that it prints."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.endswith("\n"), f"the process ended with {self.process.wait(10)}"
+        assert line.endswith("\n"), f"the process ended with {self.process.wait(60)}"
         return line.rstrip("\n")
 
     def rest(self) -> list[str]:
@@ -69,12 +69,12 @@ class Script:
         """Lets it read to the end of what it was told, and returns its exit code."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         """``kill -9``; returns when it is gone. Fine to call twice."""
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()

@@ -122,7 +122,7 @@ class RedisServer:
         process.send_signal(number)
         if number != signal.SIGKILL:
             process.send_signal(signal.SIGCONT)  # a frozen one would never take notice
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
     def _answers(self) -> bool:
         if not self.running:

@@ -254,7 +254,7 @@ def test_signals_that_ask_for_an_end_are_heeded(
 ) -> None:
     pid = int(first_line(supervisor_process))
     supervisor_process.send_signal(number)
-    assert supervisor_process.wait(10) == 0
+    assert supervisor_process.wait(60) == 0
     assert not is_alive(pid)
     assert f"stopping ({number.name})" in first_line(supervisor_process)
 
@@ -281,7 +281,7 @@ def test_it_stops_when_its_terminal_is_closed_though_no_signal_reaches_it() -> N
     try:
         wait_until(lambda: Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text())
         os.close(ours)
-        assert supervisor.wait(20) == 0
+        assert supervisor.wait(60) == 0
     finally:
         supervisor.kill()
         supervisor.wait()

@@ -58,7 +58,7 @@ def test_all_who_come_at_once_have_the_same_key(tmp_path: Path, hashing: ModelSc
     together = Barrier(many)
 
     def come(_: int) -> bytes:
-        together.wait(10)
+        together.wait(60)
         return hash_key(tmp_path / "hash.key", hashing)
 
     with ThreadPoolExecutor(many) as pool:

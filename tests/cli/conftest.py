@@ -109,7 +109,7 @@ class Up:
     @property
     def api(self) -> str:
         """Where the API is, as the banner says; waits for that."""
-        found = wait_until(lambda: re.search(r"API +(https?://\S+)/predict", self.output), within_s=30)
+        found = wait_until(lambda: re.search(r"API +(https?://\S+)/predict", self.output))
         assert found
         return found[1]
 
@@ -125,14 +125,14 @@ class Up:
 
     def wait(self) -> int:
         """Waits for its end, and returns its exit code."""
-        code = self.process.wait(timeout=40)
-        self._reader.join(timeout=10)
+        code = self.process.wait(timeout=60)
+        self._reader.join(timeout=30)
         return code
 
     def end(self) -> None:
         """Leaves nothing behind: its children notice that it is gone."""
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
         self._reader.join(timeout=30)
         assert self.process.stdout is not None
         self.process.stdout.close()

@@ -46,12 +46,12 @@ def served(config: ConsoleConfig, tls: Tls | None = None) -> Iterator[str]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert up.wait(10)
+    assert up.wait(60)
     try:
         yield f"{'https' if tls else 'http'}://127.0.0.1:{ports[0]}"
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(15)
+        thread.join(60)
         assert not thread.is_alive()
         loop.close()
 

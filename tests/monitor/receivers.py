@@ -23,7 +23,7 @@ from tests.waiting import find_free_port
 Mood = Literal["takes", "is in trouble", "refuses", "hangs", "cuts"]
 
 SECRET = "s3cr3t"
-TIMEOUT_S = 0.5
+TIMEOUT_S = 2.0
 USER = "driftline@example.org"
 
 
@@ -93,9 +93,9 @@ class HttpReceiver:
                 receiver.headers.append(dict(self.headers))
                 receiver.notices.append(self.headers["Idempotency-Key"])
                 receiver.before_answer.set()
-                receiver.may_answer.wait(20)
+                receiver.may_answer.wait(60)
                 if receiver.mood == "hangs":
-                    receiver._closing.wait(20)
+                    receiver._closing.wait(60)
                 if receiver.mood in {"hangs", "cuts"}:
                     self.close_connection = True
                     return

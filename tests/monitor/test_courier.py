@@ -165,7 +165,7 @@ async def test_what_is_being_sent_when_it_is_to_end_is_finished_and_recorded(
     await asyncio.sleep(0)
     assert not task.done()
     receiver.may_answer.set()
-    await asyncio.wait([task], timeout=20)
+    await asyncio.wait([task], timeout=60)
     assert task.cancelled() == (how == "cancelled")
     assert queue.waiting() == []
     assert len(receiver.notices) == 1
@@ -263,7 +263,7 @@ def test_killed_between_call_and_record_it_is_sent_again_under_the_same_id(
     with Script(MONITOR, path, receiver.url, "qa", "") as monitor:
         wait_until(lambda: receiver.notices)
         os.kill(monitor.process.pid, signal.SIGKILL)
-        monitor.process.wait(10)
+        monitor.process.wait(60)
     receiver.may_answer.set()
     with Script(MONITOR, path, receiver.url, "qa", ""):
         wait_until(lambda: len(receiver.notices) == 2)

@@ -48,12 +48,12 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
 
     def end(self) -> int:
         """Asks it to end, and returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def reason(self) -> str:
         """Why it is not ready; empty if it is."""
@@ -200,7 +200,7 @@ def test_a_folder_that_is_removed_ends_it_with_a_message(data: Path) -> None:
     with Process(data) as process:
         wait_until(lambda: position(data) == 6000, within_s=30)
         shutil.rmtree(data)
-        assert process.process.wait(30) == 3
+        assert process.process.wait(60) == 3
         assert "was removed or replaced" in process.said.read_text()
 
 

@@ -33,7 +33,7 @@ class Disk:
 
     def sync(self, fd: int) -> None:
         self.synced.append(Path(f"/dev/fd/{fd}").readlink().name)
-        self.free.wait(20)
+        self.free.wait(60)
         if self.failing:
             raise OSError(errno.EIO, "Input/output error")
         sync_content(fd)

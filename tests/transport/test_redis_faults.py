@@ -219,7 +219,7 @@ def test_two_live_logs_are_a_question_that_is_not_guessed(redis_world: World, tm
         await asyncio.sleep(1.5)
         assert world.root.log_id() is None
         await other.stop()
-        await world.drained(20)  # the other is forgotten once it has been silent for five seconds
+        await world.drained()  # the other is forgotten once it has been silent for five seconds
         assert world.root.log_id() == worker.scribe.log_id
         await api.stop()
         await worker.stop()

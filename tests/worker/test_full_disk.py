@@ -87,7 +87,7 @@ def test_it_says_why_while_somebody_follows_the_log_so_that_nothing_is_given_bac
         asyncio.run(asyncio.wait_for(story(), 100))
     finally:
         worker.terminate()
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
     with LogReader(world.log_dir) as log:
         assert log.rows == 2_000
 
@@ -141,7 +141,7 @@ def test_it_stops_says_so_once_and_resumes_by_itself_and_every_event_is_logged_o
         asyncio.run(asyncio.wait_for(story(), 100))
     finally:
         worker.terminate()
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
     assert world.ledger().balanced
     with LogReader(world.log_dir) as log:
         assert log.rows == 6_000

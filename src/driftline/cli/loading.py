@@ -11,7 +11,7 @@ _PYDANTIC_PLUGINS: Final = "PYDANTIC_DISABLE_PLUGINS"
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Makes imports inside the block quicker, by a quarter where there are many; not to be nested.
+    """Makes imports inside the block quicker, by a tenth and more; not to be nested.
 
     What modules make as they are loaded stays. So the garbage collector does not look for garbage meanwhile, and never
     looks at any of it again: not in the processes that are forked later either, where looking would also copy the

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,36 @@ while True: time.sleep(60)
 
     _, lines = supervise(child("first", deaf), child("second", deaf), then=stop, timing=Timing(grace_s=0.5))
     assert [name for name, text in lines if text == "told" or "killed" in text] == ["first", "up", "second", "up"]
+
+
+def test_the_others_start_when_the_first_has_said_something() -> None:
+    async def stop(supervisor: Supervisor, lines: Lines) -> None:
+        await _seen(lines, ("first", "started"), ("second", "started"), ("third", "started"))
+        supervisor.stop()
+
+    late = "import time; time.sleep(0.3); " + STAY
+    _, lines = supervise(child("first", late), child("second", STAY), child("third", STAY), then=stop)
+    assert lines[0] == ("first", "started")
+
+
+def test_the_others_start_all_the_same_if_the_first_says_nothing() -> None:
+    async def stop(supervisor: Supervisor, lines: Lines) -> None:
+        await _seen(lines, ("second", "started"))
+        supervisor.stop()
+
+    silent = child("first", "import time; time.sleep(60)")
+    code, _ = supervise(silent, child("second", STAY), then=stop, timing=replace(FAST, head_start_s=0.1))
+    assert code == 0
+
+
+def test_a_stop_in_the_head_start_starts_nobody_else() -> None:
+    async def stop(supervisor: Supervisor, _: Lines) -> None:
+        supervisor.stop()
+
+    silent = child("first", "import time; time.sleep(60)")
+    code, lines = supervise(silent, child("second", STAY), then=stop, timing=replace(FAST, head_start_s=60.0))
+    assert code == 0
+    assert ("second", "started") not in lines
 
 
 def test_one_that_does_not_heed_sigterm_is_killed_after_the_grace() -> None:

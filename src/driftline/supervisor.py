@@ -39,6 +39,7 @@ class Timing:
         settled_after_s: A child that lived this long has settled: its next failure starts from the first backoff.
         grace_s: What a child has to end after SIGTERM, before SIGKILL.
         terminal_poll_s: Time between two looks whether the terminal is still there.
+        head_start_s: What the first child has to say its first word, before the others are started.
     """
 
     backoff_first_s: float = 0.2
@@ -46,13 +47,15 @@ class Timing:
     settled_after_s: float = 10.0
     grace_s: float = 20.0
     terminal_poll_s: float = 0.5
+    head_start_s: float = 2.0
 
 
 class Supervisor:
     """Runs children until it is told to stop; not reusable.
 
     Args:
-        children: In the order in which they are stopped; they are started together.
+        children: In the order in which they are stopped. The first has a head start: the others, which would take
+            half of a small machine from it, are started when it has said something, or after a while.
         show: Takes each line of output, as the name of who printed it and the text.
         hopeless: Exit codes that another start will not mend. A child that ends with one before it has settled for
             the first time ends everything.
@@ -87,9 +90,11 @@ class Supervisor:
             loop.add_signal_handler(number, self._signalled, number)
         try:
             async with asyncio.TaskGroup() as tasks:
+                beside = [tasks.create_task(self._watch_terminal())]
                 for run in self._runs:
                     run.task = tasks.create_task(self._keep_running(run))
-                beside = [tasks.create_task(self._watch_terminal())]
+                    if run is self._runs[0]:
+                        await self._give_a_head_start(run)
                 if meanwhile:
                     beside.append(tasks.create_task(_as_coroutine(meanwhile)))
                 await self._stopping.wait()
@@ -120,6 +125,12 @@ class Supervisor:
         while not is_hung_up():  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(self._timing.terminal_poll_s)
         self._stopping.set()
+
+    async def _give_a_head_start(self, first: "_Run") -> None:
+        until = [asyncio.create_task(event.wait()) for event in (first.spoke, self._stopping)]
+        await asyncio.wait(until, timeout=self._timing.head_start_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in until:
+            task.cancel()
 
     async def _keep_running(self, run: "_Run") -> None:
         backoff_s = self._timing.backoff_first_s
@@ -176,6 +187,7 @@ class Supervisor:
 
     def _show_line(self, run: "_Run", text: str) -> None:
         run.last_line = text.strip() or run.last_line
+        run.spoke.set()
         self._output(run.child.name, text)
 
     def _say(self, text: str) -> None:
@@ -205,6 +217,7 @@ class _Run:
     child: Child
     process: asyncio.subprocess.Process | None = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+    spoke: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     last_line: str = "it said nothing"
 
     def terminate(self) -> None:

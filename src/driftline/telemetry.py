@@ -48,7 +48,7 @@ def configure_logging(log_format: LogFormat) -> None:
     Args:
         log_format: "auto" is pretty when stderr is a terminal and JSON otherwise.
     """
-    # Loading it takes a third of a second, and not every command logs.
+    _load_structlog()
     import structlog  # noqa: PLC0415
 
     pretty = log_format == "pretty" or (log_format == "auto" and sys.stderr.isatty())
@@ -84,6 +84,20 @@ def configure_logging(log_format: LogFormat) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
+
+
+def _load_structlog() -> None:
+    """Loads structlog without rich.
+
+    It would print tracebacks with it, which we do not want, and loading it takes longer than all else of structlog.
+    """
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # how Python is told that there is no such module
+    try:
+        import structlog  # noqa: F401, PLC0415 - not every command logs
+    finally:
+        del sys.modules["rich"]
 
 
 def use_multiprocess_metrics(directory: Path) -> Path:

@@ -3,6 +3,7 @@
 import sys
 from typing import NoReturn
 
+from driftline.cli.loading import loading
 from driftline.errors import DriftlineError
 
 
@@ -12,8 +13,9 @@ def main() -> NoReturn:
         print("driftline: Windows itself will not do; use WSL (Windows Subsystem for Linux)", file=sys.stderr)  # noqa: T201 - the command line's own voice
         sys.exit(3)
     # What this imports does not exist on Windows, so the line above must come first.
-    from driftline.cli.app import app  # noqa: PLC0415
-    from driftline.cli.exits import Exit, complain, exit_of  # noqa: PLC0415
+    with loading():
+        from driftline.cli.app import app  # noqa: PLC0415
+        from driftline.cli.exits import Exit, complain, exit_of  # noqa: PLC0415
 
     try:
         app(prog_name="driftline")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from driftline.cli.access import keys_asked_for, tls_served
 from driftline.cli.exits import epilog
+from driftline.cli.loading import loading
 from driftline.cli.options import (
     ConsolePort,
     Data,
@@ -66,19 +67,20 @@ def monitor(
 
     if parent is not None:
         follow_parent(parent)
-    configure_logging(settings.log_format)
-    _check_segments(settings)
+    with loading():
+        configure_logging(settings.log_format)
+        _check_segments(settings)
 
-    from driftline.monitor.main import Monitor, run_monitor  # noqa: PLC0415 - loads numpy
-    from driftline.monitor.serving import Serving  # noqa: PLC0415
+        from driftline.monitor.main import Monitor, run_monitor  # noqa: PLC0415 - loads numpy
+        from driftline.monitor.serving import Serving  # noqa: PLC0415
 
-    serving = Serving(lambda: package_of(settings))
-    made = Monitor(
-        settings.monitor_dir,
-        lambda store: _follower(settings, store, serving.package),
-        _beside(settings),
-        serving.changed,
-    )
+        serving = Serving(lambda: package_of(settings))
+        made = Monitor(
+            settings.monitor_dir,
+            lambda store: _follower(settings, store, serving.package),
+            _beside(settings),
+            serving.changed,
+        )
     asyncio.run(run_monitor(made, metrics_host=settings.host, metrics_port=settings.monitor_metrics_port or None))
 
 

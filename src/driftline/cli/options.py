@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driftline.cli.loading import loading
+
 if TYPE_CHECKING:
     from driftline.settings import Settings
 
@@ -72,6 +74,7 @@ def read_settings(**flags: object) -> "Settings":
         SettingsError: A value, a variable or a key of the settings file that cannot be.
     """
     # Loading pydantic takes longer than all else of `driftline --help`.
-    from driftline.settings import load_settings  # noqa: PLC0415
+    with loading():
+        from driftline.settings import load_settings  # noqa: PLC0415
 
     return load_settings(flags)

@@ -9,6 +9,7 @@ import typer
 from driftline import layout
 from driftline.cli.access import access
 from driftline.cli.exits import epilog
+from driftline.cli.loading import loading
 from driftline.cli.options import (
     AllowPickle,
     Broker,
@@ -75,7 +76,8 @@ def run(settings: "Settings", parent: int | None) -> int:
 
     if parent is not None:
         follow_parent(parent)
-    configure_logging(settings.log_format)
+    with loading():
+        configure_logging(settings.log_format)
     address, port = claim(settings.host, settings.port)
     keys, tls = access(settings, address)
     try:
@@ -84,8 +86,9 @@ def run(settings: "Settings", parent: int | None) -> int:
         raise OutboxUnavailableError(f"cannot use the data folder {settings.data}: {error.strerror}") from error
 
     # Imports prometheus_client, so it must come after the line above.
-    from driftline.api.app import ApiConfig  # noqa: PLC0415
-    from driftline.api.server import serve as serve_api  # noqa: PLC0415
+    with loading():
+        from driftline.api.app import ApiConfig  # noqa: PLC0415
+        from driftline.api.server import serve as serve_api  # noqa: PLC0415
 
     config = ApiConfig(
         app_name=settings.app_name,

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from driftline.cli.exits import epilog
+from driftline.cli.loading import loading
 from driftline.cli.options import Broker, Data, Host, LogFormat, MetricsPort, Parent, read_settings
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ def worker(
 
     if parent is not None:
         follow_parent(parent)
-    configure_logging(settings.log_format)
+    with loading():
+        configure_logging(settings.log_format)
 
-    from driftline.worker.main import run_worker  # noqa: PLC0415 - only this command needs FastStream
+        from driftline.worker.main import run_worker  # noqa: PLC0415 - see read_settings
 
     asyncio.run(
         run_worker(

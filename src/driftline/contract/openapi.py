@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -327,6 +326,8 @@ def _ref(name: str) -> Json:
 
 def to_yaml(openapi: Json) -> str:
     """Returns the text of a document as it is committed."""
+    import yaml  # noqa: PLC0415 - no server needs it
+
     text: str = yaml.safe_dump(openapi, sort_keys=False, allow_unicode=True, width=120)
     return text
 

@@ -52,6 +52,10 @@ def published(place: Place) -> int:
         return int(redis.info("commandstats").get("cmdstat_publish", {}).get("calls", 0))
 
 
+def _nothing(_: Place) -> Mapping[str, str]:
+    return {}
+
+
 class Stack(NamedTuple):
     """One thing to measure.
 
@@ -71,7 +75,7 @@ class Stack(NamedTuple):
 
     name: str
     command: Callable[[Place], Sequence[str]]
-    environment: Mapping[str, str] = {}
+    environment: Callable[[Place], Mapping[str, str]] = _nothing
     path: str = "/predict"
     body: bytes = BODY
     right: Callable[[bytes], bool] = says_the_probability

@@ -26,6 +26,10 @@ class Cores(NamedTuple):
         """Keeps this process, and what it starts from now on, on the core of the load."""
         os.sched_setaffinity(0, {self.load})
 
+    def release(self) -> None:
+        """Lets this process, and what it starts from now on, use both."""
+        os.sched_setaffinity(0, {self.server, self.load})
+
     def for_server(self, command: Sequence[str]) -> list[str]:
         """The command on the server's core."""
         return ["taskset", "--cpu-list", str(self.server), *command]

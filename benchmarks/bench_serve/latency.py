@@ -40,13 +40,15 @@ def turn(stack: Stack, per_s: float, pace: Pace, cores: Cores) -> dict[str, floa
         outcome = load.run(per_s, pace.seconds)
         load.settle()
         load.close()
+        server.answers += sum(len(slot) for each in (warm, outcome) for slot in each.answered.values())
+        lost = server.lost()
         failed = sum(each.failed + each.refusals for each in (warm, outcome))
-        if failed or server.lost():
-            raise RuntimeError(f"{stack.name}: {failed} requests failed, {server.lost()} answers have no event")
+        if failed or lost:
+            raise RuntimeError(f"{stack.name}: {failed} requests failed, {lost} answers have no event")
     return figures(outcome)
 
 
 def figures(outcome: Outcome) -> dict[str, float]:
-    """One turn as numbers: latencies, the share of requests that found no connection free, the generator's own delay."""
+    """One turn as numbers: latencies, the share of requests that no connection was free for, the generator's delay."""
     latencies = {f"p{percent:g}_ms": outcome.latency_ms(percent) for percent in PERCENTILES}
     return {**latencies, "unsent_share": outcome.unsent / max(1, outcome.due), "lag_ms": 1000 * outcome.lag_s}

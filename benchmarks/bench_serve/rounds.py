@@ -1,6 +1,6 @@
 """All stacks in turn, each started anew for each turn."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -83,16 +83,16 @@ def in_rounds(stacks: Iterable[Stack], pace: Pace, cores: Cores, tell: Callable[
     return found
 
 
-def values(found: dict[str, Any], name: str, key: str) -> list[float]:
+def values(found: Mapping[str, Any], name: str, key: str) -> list[float]:
     """One figure of a stack in all rounds."""
     return [float(each[key]) for each in found[name]["turns"]]
 
 
-def ratios(found: dict[str, Any], name: str, to: str, key: str) -> list[float]:
+def ratios(found: Mapping[str, Any], name: str, to: str, key: str) -> list[float]:
     """A figure of a stack against the same of another in the same round."""
     return [one / other for one, other in zip(values(found, name, key), values(found, to, key), strict=True)]
 
 
-def ratio(found: dict[str, Any], name: str, to: str, key: str) -> float:
+def ratio(found: Mapping[str, Any], name: str, to: str, key: str) -> float:
     """The median of these."""
     return median(ratios(found, name, to, key))

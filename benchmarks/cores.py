@@ -1,7 +1,8 @@
 """One core for what is measured, another for all that measures it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 
@@ -26,9 +27,14 @@ class Cores(NamedTuple):
         """Keeps this process, and what it starts from now on, on the core of the load."""
         os.sched_setaffinity(0, {self.load})
 
-    def release(self) -> None:
-        """Lets this process, and what it starts from now on, use both."""
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Within it this process, and what it starts, may use both."""
         os.sched_setaffinity(0, {self.server, self.load})
+        try:
+            yield
+        finally:
+            self.pin_load()
 
     def for_server(self, command: Sequence[str]) -> list[str]:
         """The command on the server's core."""

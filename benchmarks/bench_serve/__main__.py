@@ -22,9 +22,9 @@ from bench_serve import models, page
 from bench_serve.guard import guard
 from bench_serve.latency import at_rate
 from bench_serve.memory import growth
-from bench_serve.ours import EMBEDDED, OVER_REDIS, SEED, SYNCED_256, TWO_PROCESSES
+from bench_serve.ours import DRIFTLINES, EMBEDDED, OVER_REDIS, SEED, SYNCED_256
 from bench_serve.peers import peers
-from bench_serve.replies import GRANIAN, GRANIAN_256, NGINX, NGINX_REPLY, UVLOOP
+from bench_serve.replies import GRANIAN, GRANIAN_256, NGINX, REPLIES
 from bench_serve.rounds import Pace, in_rounds, values
 from cores import Cores
 from machine import machine, said_by, versions
@@ -48,30 +48,33 @@ Results = dict[str, Any]
 
 def measure_stacks(_: Results, cores: Cores) -> Any:
     """All stacks under wrk."""
-    ours = (EMBEDDED, OVER_REDIS, TWO_PROCESSES, SYNCED_256)
-    return in_rounds((GRANIAN, UVLOOP, NGINX_REPLY, GRANIAN_256, *ours, SEED, *peers()), FULL, cores, say)
+    return in_rounds((*REPLIES, *DRIFTLINES, SEED, *peers()), FULL, cores, say)
 
 
 def measure_latency(results: Results, cores: Cores) -> Any:
-    """Driftline and the constant reply at half of what the slower of them answers at most."""
+    """Driftline and the constant reply at half of what the slower of them answers at most.
+
+    Raises:
+        SystemExit: Nobody knows how much that is.
+    """
+    if "stacks" not in results:
+        raise SystemExit("latency is measured at half of saturation: measure the stacks first")
     both = (GRANIAN, EMBEDDED)
     per_s = min(median(values(results["stacks"], stack.name, "per_s")) for stack in both) / 2
     return at_rate(both, per_s, FULL, cores, say)
 
 
-def measure_worker(_: Results, __: Cores) -> Any:
+def measure_worker(_: Results, cores: Cores) -> Any:
     """Events a second of CPU."""
-    rates = import_module("worker").measure(WORKER_ROUNDS)
+    with cores.shared():
+        rates = import_module("worker").measure(WORKER_ROUNDS)
     return {way: each.cpu for way, each in rates.items()}
 
 
 def measure_starts(_: Results, cores: Cores) -> Any:
-    """Starts, on both cores, as somebody who asks needs one."""
-    cores.release()
-    try:
+    """Starts; who asks whether it is there needs a core as well."""
+    with cores.shared():
         return import_module("cold_start").measure(STARTS)
-    finally:
-        cores.pin_load()
 
 
 PARTS: Mapping[str, Callable[[Results, Cores], Any]] = {

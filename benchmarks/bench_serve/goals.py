@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
-from bench_serve.ours import EMBEDDED, OVER_REDIS, SEED, SYNCED_256, TWO_PROCESSES
-from bench_serve.replies import GRANIAN, GRANIAN_256, NGINX_REPLY, UVLOOP
+from bench_serve.ours import DRIFTLINES, EMBEDDED, OVER_REDIS, SEED, SYNCED_256, TWO_PROCESSES
+from bench_serve.replies import GRANIAN, GRANIAN_256, REPLIES
 from bench_serve.rounds import ratio
 
-NO_PEERS = {each.name for each in (EMBEDDED, OVER_REDIS, SEED, SYNCED_256, TWO_PROCESSES)} | {
-    each.name for each in (GRANIAN, GRANIAN_256, NGINX_REPLY, UVLOOP)
-}
+NO_PEERS = {stack.name for stack in (*DRIFTLINES, *REPLIES, SEED)}
 SERVE = "driftline serve"
 GROWTH, MOST_MB = 0.05, 130
 Results = Mapping[str, Any]

@@ -99,3 +99,4 @@ SYNCED_256 = EMBEDDED._replace(
     connections=256,
 )
 SEED = Stack("the seed's service", seed_service, seed_environment, redis=True, events=published)
+DRIFTLINES = (EMBEDDED, OVER_REDIS, TWO_PROCESSES, SYNCED_256)

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from bench_serve.goals import goals
-from bench_serve.ours import EMBEDDED
+from bench_serve.ours import DRIFTLINES, EMBEDDED
 from bench_serve.rounds import values
 from table import table
 
@@ -48,8 +48,9 @@ def loses(found: dict[str, Any]) -> str:
     if EMBEDDED.name not in found:
         return ""
     ours = median(values(found, EMBEDDED.name, "cpu_us"))
-    less = [name for name in found if median(values(found, name, "cpu_us")) < ours]
-    return f"\n\nLess CPU a request than {EMBEDDED.name}: {', '.join(less)}." if less else ""
+    others = found.keys() - {stack.name for stack in DRIFTLINES}
+    less = sorted(name for name in others if median(values(found, name, "cpu_us")) < ours)
+    return f"\n\nLess CPU a request than {EMBEDDED.name}: {'; '.join(less)}." if less else ""
 
 
 def latency(found: Results) -> str:

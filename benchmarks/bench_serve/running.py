@@ -17,9 +17,9 @@ import psutil  # type: ignore[import-untyped]  # its stubs are a package of thei
 from bench_serve.stacks import Place, Stack
 from bench_serve.wrk import Load, put_under_load
 from cores import Cores, idle
-from stack import STOP_S, Redis, free_port, wait_for
+from stack import STOP_S, Redis, free_port, tree, used_s, wait_for
 
-START_S = 120.0
+START_S = 180.0
 TIMEOUT_S = 5.0
 
 
@@ -126,21 +126,6 @@ def running(stack: Stack, cores: Cores) -> Iterator[Running]:
     """The stack with a directory of its own; both are gone afterwards."""
     with TemporaryDirectory(prefix="bench-") as directory, Running(stack, Path(directory), cores) as started:
         yield started
-
-
-def tree(process: psutil.Process) -> list[psutil.Process]:
-    """The process and all that it started."""
-    return [process, *process.children(recursive=True)]
-
-
-def used_s(process: psutil.Process) -> float:
-    """Processor seconds, user and system, of a process, its descendants, and those of them that have ended."""
-    used = 0.0
-    for each in tree(process):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = each.cpu_times()
-            used += times.user + times.system + times.children_user + times.children_system
-    return used
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

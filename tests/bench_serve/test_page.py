@@ -16,7 +16,7 @@ def test_stacks_come_in_the_order_of_what_they_cost_and_those_that_cost_less_tha
     shown = page.stacks(results()["stacks"])
     places = [shown.index(f"| {name} ") for name in ("Granian, constant reply", EMBEDDED.name, PEER)]
     assert places == sorted(places)
-    assert shown.splitlines()[-1].startswith("Less CPU a request than Driftline, embedded: Granian, constant reply, ")
+    assert shown.splitlines()[-1].startswith("Less CPU a request than Driftline, embedded: Granian, constant reply; ")
 
 
 def test_a_goal_that_is_missed_stands_out() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from bench_serve.replies import UVLOOP
-from bench_serve.running import Running, end, tree, used_s
+from bench_serve.running import Running, end
 from cores import Cores
+from stack import tree, used_s
 from tests.waiting import wait_until
 
 BURN = "import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass\n"

@@ -30,7 +30,7 @@ class Outcome:
         answered: Latency in seconds of each 200, from when its request was due, by the slice of time that was in.
         refused: Likewise of each 503.
         failed: Answers of another kind, and connections that broke.
-        lag_s: The longest that a request was sent after it was due: the generator's own fault.
+        lags: Seconds that each request was sent after it was due: the generator's own fault.
     """
 
     seconds: float
@@ -39,7 +39,12 @@ class Outcome:
     answered: dict[int, list[float]] = field(default_factory=dict)
     refused: dict[int, list[float]] = field(default_factory=dict)
     failed: int = 0
-    lag_s: float = 0.0
+    lags: list[float] = field(default_factory=list)
+
+    @property
+    def lag_s(self) -> float:
+        """The longest of the lags."""
+        return max(self.lags, default=0.0)
 
     @property
     def goodput(self) -> float:
@@ -103,7 +108,7 @@ class OpenLoop:
             else:
                 while due_at <= now and self._idle:
                     outcome.due += 1
-                    outcome.lag_s = max(outcome.lag_s, now - due_at)
+                    outcome.lags.append(now - due_at)
                     self._send(due_at)
                     due_at += dice.expovariate(per_s)
                 if due_at <= now:  # counted all at once: a generator that is busy with counting would slow the server

@@ -49,6 +49,12 @@ def turn(stack: Stack, per_s: float, pace: Pace, cores: Cores) -> dict[str, floa
 
 
 def figures(outcome: Outcome) -> dict[str, float]:
-    """One turn as numbers: latencies, the share of requests that no connection was free for, the generator's delay."""
+    """One turn as numbers: latencies, the share of requests without a free connection, the generator's delays."""
     latencies = {f"p{percent:g}_ms": outcome.latency_ms(percent) for percent in PERCENTILES}
-    return {**latencies, "unsent_share": outcome.unsent / max(1, outcome.due), "lag_ms": 1000 * outcome.lag_s}
+    lags = sorted(outcome.lags)
+    return {
+        **latencies,
+        "unsent_share": outcome.unsent / max(1, outcome.due),
+        "lag_p50_ms": 1000 * lags[len(lags) // 2],
+        "lag_p99_ms": 1000 * lags[len(lags) * 99 // 100],
+    }

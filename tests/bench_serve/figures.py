@@ -17,7 +17,8 @@ def turns(cpu_us: list[float], per_s: float = 1000.0, p99_ms: float = 2.0) -> di
 
 def latencies(p99_ms: float) -> dict[str, float]:
     """One turn at a rate."""
-    return {"p50_ms": 0.1, "p90_ms": 0.2, "p99_ms": p99_ms, "p99.9_ms": 9.0, "unsent_share": 0.0, "lag_ms": 1.0}
+    late = {"unsent_share": 0.0, "lag_p50_ms": 0.01, "lag_p99_ms": 0.05}
+    return {"p50_ms": 0.1, "p90_ms": 0.2, "p99_ms": p99_ms, "p99.9_ms": 9.0, **late}
 
 
 def results() -> dict[str, Any]:
@@ -28,7 +29,7 @@ def results() -> dict[str, Any]:
         "measured": {"stacks": {"date": "2026-11-26", "took_s": 600}, "memory": {"date": "2026-11-27", "took_s": 60}},
         "stacks": {
             GRANIAN.name: turns([10.0, 20.0, 40.0]),
-            EMBEDDED.name: turns([11.0, 23.0, 90.0], per_s=9000.0),
+            EMBEDDED.name: turns([11.0, 24.0, 46.0], per_s=9000.0),
             OVER_REDIS.name: turns([13.0, 26.0, 52.0], per_s=8000.0),
             TWO_PROCESSES.name: turns([12.0, 24.0, 80.0]),
             GRANIAN_256.name: turns([10.0] * 3),

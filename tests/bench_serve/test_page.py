@@ -7,9 +7,10 @@ from tests.bench_serve.figures import PEER, results
 
 def test_a_figure_is_a_median_with_the_lowest_and_the_highest() -> None:
     markdown = page.as_markdown(results())
-    assert f"| {EMBEDDED.name} | 64 | 9,000 (9,000 to 9,000) | 23.0 (11.0 to 90.0) |" in markdown
+    assert f"| {EMBEDDED.name} | 64 | 9,000 (9,000 to 9,000) | 24.0 (11.0 to 46.0) |" in markdown
     assert "| logistic, 2 | 1.0 | 11.0 (10.0 to 12.0) | 10.0 | 11.0 x |" in markdown
     assert "| 10,000,321 | 104.0 |" in markdown
+    assert "| 1.50 (1.50 to 1.50) | 9.00 (9.00 to 9.00) | 0.0% | 0.01 / 0.05 |" in markdown
 
 
 def test_stacks_come_in_the_order_of_what_they_cost_and_those_that_cost_less_than_driftline_are_named() -> None:

@@ -1,5 +1,7 @@
 """Real processes that are measured."""
 
+import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,21 @@ from tests.waiting import wait_until
 BURN = "import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass\n"
 PARENT = f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {BURN!r}])\nprint(1, flush=True)\n"
 
+# A process, one that leaves its session, and one whose parent is gone; the two do not end when they are asked to.
+FAMILY = """
+import os, signal, time
+if not os.fork():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.fork():
+        os._exit(0)
+    time.sleep(60)
+os.wait()
+if not os.fork():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.setsid()
+time.sleep(60)
+"""
+
 
 def test_the_processor_time_of_children_counts_and_that_of_those_that_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT + "time.sleep(60)"], stdout=subprocess.PIPE) as process:
@@ -24,13 +41,23 @@ def test_the_processor_time_of_children_counts_and_that_of_those_that_ended() ->
         process.kill()
 
 
-def test_what_a_server_started_ends_with_it() -> None:
-    deaf = "import os, signal, time\nos.fork() or signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", deaf], start_new_session=True)
-    wait_until(lambda: len(tree(psutil.Process(process.pid))) == 2, within_s=5)
-    pids = [each.pid for each in tree(psutil.Process(process.pid))]
+def test_what_a_server_started_ends_with_it_whatever_it_made_of_itself() -> None:
+    process = subprocess.Popen([sys.executable, "-c", FAMILY], start_new_session=True)
+    wait_until(lambda: len(tree(psutil.Process(process.pid))) == 2 and len(family(process.pid)) == 3, within_s=5)
+    pids = family(process.pid)
     end(process)
     wait_until(lambda: all(map(is_gone, pids)), within_s=5)
+
+
+def family(pid: int) -> set[int]:
+    members = {each.pid for each in tree(psutil.Process(pid))}
+    return members | {each.pid for each in psutil.process_iter() if group_of(each.pid) == pid and not is_gone(each.pid)}
+
+
+def group_of(pid: int) -> int | None:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getpgid(pid)
+    return None
 
 
 def is_gone(pid: int) -> bool:

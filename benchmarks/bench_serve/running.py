@@ -20,6 +20,7 @@ from cores import Cores, idle
 from stack import STOP_S, Redis, free_port, tree, used_s, wait_for
 
 START_S = 180.0
+RECOVERY_S = 20.0
 TIMEOUT_S = 5.0
 
 
@@ -71,7 +72,11 @@ class Running:
         return psutil.Process(process.pid)
 
     def answers_rightly(self) -> bool:
-        """Whether it gives the right answer to its body."""
+        """Whether it answers its body with 200.
+
+        Raises:
+            RuntimeError: It does, but the answer is wrong.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.place.port, timeout=TIMEOUT_S)
         try:
             connection.request("POST", self.stack.path, self.stack.body, {"Content-Type": "application/json"})
@@ -83,19 +88,21 @@ class Running:
             connection.close()
         if answer.status != http.client.OK:
             return False
+        if not self.stack.right(body):
+            raise RuntimeError(f"{self.stack.name} answers wrongly: {body!r}")
         self.answers += 1
-        return self.stack.right(body)
+        return True
 
     def load(self, seconds: float) -> Load:
         """What came of wrk's load.
 
         Raises:
-            RuntimeError: It does not answer rightly behind it.
+            RuntimeError: It answers wrongly behind it.
+            TimeoutError: It does not answer any more.
         """
         load = put_under_load(self.stack, self.place.port, seconds)
         self.answers += load.answers
-        if not self.answers_rightly():
-            raise RuntimeError(f"{self.stack.name} gives no right answer any more; see {self._directory}")
+        wait_for(f"an answer of {self.stack.name} after its load", self.answers_rightly, RECOVERY_S)
         return load
 
     def cpu_s(self) -> float:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+import pytest
 
 from bench_serve.replies import UVLOOP
 from bench_serve.running import Running, end
@@ -75,6 +76,7 @@ def test_a_stack_is_ready_when_it_gives_the_right_answer_and_its_memory_and_time
         assert server.rss_bytes() > 1_000_000
         assert server.lost() == 0
         server.stack = UVLOOP._replace(right=lambda answer: b"another" in answer)
-        assert not server.answers_rightly()
+        with pytest.raises(RuntimeError, match="answers wrongly"):
+            server.answers_rightly()
         pid = server.server.pid
     assert not psutil.pid_exists(pid)

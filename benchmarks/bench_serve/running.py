@@ -22,6 +22,8 @@ from stack import STOP_S, Redis, free_port, tree, used_s, wait_for
 START_S = 180.0
 RECOVERY_S = 20.0
 TIMEOUT_S = 5.0
+# What this process was started with is not for those that it measures.
+OURS_ALONE = ("DRIFTLINE_", "PYTHONPATH")
 
 
 class Running:
@@ -57,7 +59,7 @@ class Running:
             stack.events(self.place)  # it is there, too
 
     def _started(self, name: str, command: Sequence[str]) -> psutil.Process:
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("DRIFTLINE_")}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS_ALONE)}
         with (self._directory / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,

@@ -8,7 +8,7 @@ MLSERVER := $(VENV)-interop-mlserver
 ARGS  :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test long interop e2e chaos reliability load report bench-drift bench-models format lock clean
+.PHONY: help setup up test long interop e2e chaos reliability load report bench bench-guard bench-drift bench-models format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,14 @@ load: $(STAMP) ## Twenty seconds of load on the Driftline that `make up` started
 
 report: $(STAMP) ## The drift report of what is in the log, in a browser
 	@$(VENV)/bin/driftline report --open $(ARGS)
+
+bench: $(STAMP) ## What serving a prediction costs, against other stacks, into docs/benchmarks.md; half an hour, ARGS=--short two minutes
+	@sh scripts/tools.sh redis-server wrk nginx
+	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 $(VENV)/bin/python -m bench_serve $(ARGS)
+
+bench-guard: $(STAMP) ## Fails if a prediction takes 1.4 times the CPU time of a constant reply, or more; 40 seconds
+	@sh scripts/tools.sh wrk
+	@PYTHONPATH=benchmarks $(VENV)/bin/python -m bench_serve --guard
 
 bench-drift: $(BENCH)/.installed ## Drift detectors against each other, into docs/benchmarks-drift.md; ten minutes, ARGS=--short two
 	@PYTHONPATH=src:benchmarks OMP_NUM_THREADS=1 $(BENCH)/bin/python -m bench_drift $(ARGS)

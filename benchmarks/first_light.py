@@ -10,11 +10,8 @@ does not hold: no failures; as many log lines as answers, each id once; a balanc
 import argparse
 import csv
 import datetime as dt
-import importlib.metadata
 import json
 import math
-import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -27,6 +24,7 @@ from typing import Any
 
 from driftline.eventlog.reader import LogReader
 from driftline.outbox.root import OutboxRoot
+from machine import machine, said_by, versions
 from stack import ROLES, Driftline, Redis, installed, wait_for
 from table import as_markdown, render
 
@@ -206,22 +204,9 @@ def broken_claims(run: Run, found: dict[str, Any]) -> Iterator[str]:
         yield f"driftline up ended with {found['stop_exit_code']}"
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        cpu = models[0] if models else cpu
-    return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform()}
-
-
-def versions() -> dict[str, str]:
-    """Versions of what was measured."""
-    command = [installed(*Redis.PROGRAMS), "--version"]
-    redis = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    known = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"Python": platform.python_version(), **known, "redis": redis.partition("v=")[2].split()[0]}
+def redis_version() -> str:
+    """The version of the Redis that is used."""
+    return said_by(installed(*Redis.PROGRAMS), "--version").partition("v=")[2].split()[0]
 
 
 def main() -> int:
@@ -248,7 +233,7 @@ def main() -> int:
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "load": vars(load),
         "machine": machine(),
-        "versions": versions(),
+        "versions": {**versions(PACKAGES), "redis": redis_version()},
         "runs": found,
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -27,10 +27,10 @@ class Outcome:
         seconds: How long requests were due.
         due: How many were.
         unsent: Those of them for which no connection was free: all of them waited for an answer.
-        answered: Latency in seconds of each 200, by the slice of time its request was sent in.
+        answered: Latency in seconds of each 200, from when its request was due, by the slice of time that was in.
         refused: Likewise of each 503.
         failed: Answers of another kind, and connections that broke.
-        lag_s: The longest that a request was sent after it was due: the generator's own fault.
+        lags: Seconds that each request was sent after it was due: the generator's own fault.
     """
 
     seconds: float
@@ -39,7 +39,12 @@ class Outcome:
     answered: dict[int, list[float]] = field(default_factory=dict)
     refused: dict[int, list[float]] = field(default_factory=dict)
     failed: int = 0
-    lag_s: float = 0.0
+    lags: list[float] = field(default_factory=list)
+
+    @property
+    def lag_s(self) -> float:
+        """The longest of the lags."""
+        return max(self.lags, default=0.0)
 
     @property
     def goodput(self) -> float:
@@ -103,8 +108,8 @@ class OpenLoop:
             else:
                 while due_at <= now and self._idle:
                     outcome.due += 1
-                    outcome.lag_s = max(outcome.lag_s, now - due_at)
-                    self._send(now)
+                    outcome.lags.append(now - due_at)
+                    self._send(due_at)
                     due_at += dice.expovariate(per_s)
                 if due_at <= now:  # counted all at once: a generator that is busy with counting would slow the server
                     missed = 1 + round((now - due_at) * per_s)
@@ -136,17 +141,18 @@ class OpenLoop:
         self._idle.append(descriptor)
         self._idle_since[descriptor] = now
 
-    def _send(self, now: float) -> None:
+    def _send(self, due_at: float) -> None:
         descriptor = self._idle.pop()
-        if now - self._idle_since[descriptor] > STALE_S:  # the server may be closing it, so clients open another
+        if due_at - self._idle_since[descriptor] > STALE_S:  # the server may be closing it, so clients open another
             self._drop(descriptor)
             self._connect()
             descriptor = self._idle.pop()
-        self._sent[descriptor] = now
+        self._sent[descriptor] = due_at
         self._sockets[descriptor].send(REQUEST)
 
     def _receive(self, outcome: Outcome, wait_s: float) -> None:
-        for descriptor, _ in self._epoll.poll(wait_s):
+        select.select((self._epoll,), (), (), wait_s)  # for an epoll itself waits whole milliseconds
+        for descriptor, _ in self._epoll.poll(0):
             try:
                 answer = self._sockets[descriptor].recv(65536)
             except OSError:
@@ -156,13 +162,13 @@ class OpenLoop:
                 self._connect()
                 continue
             now = time.perf_counter()
-            sent = self._sent.pop(descriptor)
+            due_at = self._sent.pop(descriptor)
             kind = {b"200": outcome.answered, b"503": outcome.refused}.get(answer[9:12])
             if kind is None:
                 outcome.failed += 1
                 self._drop(descriptor)
                 continue
-            kind.setdefault(int((sent - self._began) / SLICE_S), []).append(now - sent)
+            kind.setdefault(int((due_at - self._began) / SLICE_S), []).append(now - due_at)
             self._rest(descriptor, now)
 
     def _drop(self, descriptor: int) -> None:

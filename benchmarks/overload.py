@@ -26,6 +26,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 
+from cores import Cores
 from open_loop import SLICE_S, OpenLoop, Outcome
 from stack import free_port, installed, wait_for
 
@@ -40,17 +41,19 @@ ONSET_S = 1.0
 
 
 class Api:
-    """``driftline serve`` on a free port, on a core of its own where there are two."""
+    """``driftline serve`` on a free port, on the core for servers."""
 
-    def __init__(self, directory: Path, settings: dict[str, str]) -> None:
+    def __init__(self, directory: Path, settings: dict[str, str], cores: Cores) -> None:
         self.port = free_port()
         self._log = directory / "serve.log"
         environment = {**os.environ, **settings, "DRIFTLINE_DATA": str(directory / "data")}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [installed("driftline"), "serve", "--port", str(self.port)], env=environment, stdout=log, stderr=log
+                cores.for_server([installed("driftline"), "serve", "--port", str(self.port)]),
+                env=environment,
+                stdout=log,
+                stderr=log,
             )
-        pin([self._process.pid], 0)
         wait_for("the API", lambda: healthy(self.port) is not None, 30)
         [self.worker] = psutil.Process(self._process.pid).children()
 
@@ -63,13 +66,6 @@ class Api:
         """Ends it."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(30)
-
-
-def pin(pids: list[int], core: int) -> None:
-    """Lets processes run on one core only, where the machine has several."""
-    cores = sorted(os.sched_getaffinity(0))
-    for pid in pids if len(cores) > 1 else ():
-        os.sched_setaffinity(pid, {cores[core]})
 
 
 def healthy(port: int) -> float | None:
@@ -215,9 +211,10 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the server")
     arguments = parser.parse_args()
     settings = dict(each.partition("=")[::2] for each in arguments.set)
+    cores = Cores.of_machine()
+    cores.pin_load()
     with tempfile.TemporaryDirectory(prefix="overload-") as directory:
-        api = Api(Path(directory), {f"DRIFTLINE_{name.upper()}": value for name, value in settings.items()})
-        pin([os.getpid()], 1)
+        api = Api(Path(directory), {f"DRIFTLINE_{name.upper()}": value for name, value in settings.items()}, cores)
         try:
             found = measure(api, arguments.seconds, arguments.rounds)
         finally:

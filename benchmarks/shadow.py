@@ -14,10 +14,11 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
+from cores import Cores
 from driftline.contract.package import FILE_NAME, seed_package
 from driftline.contract.roster_file import Entry, RosterFile, write_roster_file
 from open_loop import OpenLoop
-from overload import Api, pin
+from overload import Api
 from stack import wait_for
 
 CONNECTIONS = 64
@@ -31,11 +32,12 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=4, help="of one phase")
     arguments.add_argument("--rounds", type=int, default=5)
     asked = arguments.parse_args()
-    pin([0], 1)
+    cores = Cores.of_machine()
+    cores.pin_load()
     with tempfile.TemporaryDirectory() as directory:
         models = Path(directory) / "models"
         write_models(models)
-        api = Api(Path(directory), {"DRIFTLINE_MODEL": str(models)})
+        api = Api(Path(directory), {"DRIFTLINE_MODEL": str(models)}, cores)
         try:
             rounds = [
                 {name: phase(api, models, shadows, asked.per_s, asked.seconds) for name, shadows in PHASES.items()}

@@ -6,15 +6,15 @@ Each client holds half of them idle, a quarter in the middle of the headers, a q
 """
 
 import argparse
-import os
 import resource
 import socket
 import sys
 import tempfile
 from pathlib import Path
 
+from cores import Cores
 from open_loop import HEAD, OpenLoop
-from overload import Api, healthy, pin
+from overload import Api, healthy
 
 BEGUN = (b"", b"", HEAD[:30], HEAD + b"{")
 PER_S = 200
@@ -27,9 +27,10 @@ def main() -> int:
     arguments = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    cores = Cores.of_machine()
+    cores.pin_load()
     with tempfile.TemporaryDirectory(prefix="slow-clients-") as directory:
-        api = Api(Path(directory), {})
-        pin([os.getpid()], 1)
+        api = Api(Path(directory), {}, cores)
         try:
             before = api.worker.memory_info().rss
             load = OpenLoop(api.port, 20)

@@ -60,6 +60,21 @@ def installed(*programs: str) -> str:
     return path
 
 
+def tree(process: psutil.Process) -> list[psutil.Process]:
+    """The process and all that it started."""
+    return [process, *process.children(recursive=True)]
+
+
+def used_s(process: psutil.Process) -> float:
+    """Processor seconds, user and system, of a process, its descendants, and those of them that have ended."""
+    used = 0.0
+    for each in tree(process):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = each.cpu_times()
+            used += times.user + times.system + times.children_user + times.children_system
+    return used
+
+
 class Redis:
     """A Redis with an append-only file, on a port of its own, that can be killed and started again."""
 

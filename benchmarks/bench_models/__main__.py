@@ -7,15 +7,11 @@ does falls on all alike. Ratios within a run are what to believe.
 
 import argparse
 import datetime as dt
-import importlib.metadata
 import json
 import math
-import os
-import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +22,9 @@ from bench_models import page
 from bench_models.inside import FORMS, TOGETHER, Inside, bodies, direct, outbox
 from bench_models.over_http import serving
 from bench_models.packages import cases
+from machine import machine, versions
 from table import render
+from turns import Measures, in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks-models.md"
@@ -36,9 +34,6 @@ SHORT_ROUNDS, SHORT_ROWS = 3, 1000
 # The kernel counts in hundredths of a second: each measure over HTTP takes a third of one, or more.
 BATCHES = 28
 QUIET = 50
-
-Rounds = dict[str, list[float]]
-Measures = Mapping[str, Callable[[], float]]
 
 
 def measure(rows: int, rounds: int, directory: Path) -> dict[str, Any]:
@@ -61,35 +56,6 @@ def measure(rows: int, rounds: int, directory: Path) -> dict[str, Any]:
                     "http": partial(server.batch, *ask, times=times),
                 }
                 found["batches"][case.name][form] = in_turn(batch, rounds)
-    return found
-
-
-def in_turn(measures: Measures, rounds: int) -> Rounds:
-    """What each gives in each round, after one that does not count."""
-    for each in measures.values():
-        each()
-    found: Rounds = {name: [] for name in measures}
-    for _ in range(rounds):
-        for name, each in measures.items():
-            found[name].append(each())
-    return found
-
-
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    return {"cpu": models[0] if models else platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-
-
-def versions(names: Iterable[str]) -> dict[str, str]:
-    """The versions of what is installed of these."""
-    found = {"Python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 

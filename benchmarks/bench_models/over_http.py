@@ -12,7 +12,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from bench_models.packages import Case
-from stack import STOP_S, free_port, installed, wait_for
+from stack import STOP_S, free_port, installed, used_s, wait_for
 
 CLIENTS = 8
 START_S = 60.0
@@ -80,9 +80,7 @@ class Server:
             connection.close()
 
     def _cpu_s(self) -> float:
-        process = psutil.Process(self._process.pid)
-        used = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-        return float(sum(each.user + each.system for each in used))
+        return used_s(psutil.Process(self._process.pid))
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Servers that are measured, each a module that is run as a process of its own."""

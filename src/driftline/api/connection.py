@@ -9,7 +9,7 @@ import math
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from httptools import HttpParserError, HttpParserUpgrade
+from httptools import HttpParserError, HttpParserInvalidURLError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from driftline.api.body import BROKEN
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from driftline.api.listener import Listener
 
 HEAD_MAX_BYTES: Final = 64 * 1024
+HEADERS_MAX: Final = 100
 LINGER_S: Final = 2.0
 BODY_S: Final = 0.5
 
@@ -53,6 +54,7 @@ class Connection(HttpToolsProtocol):
         self._body_since = math.inf
         self._unanswered = False  # the lane owes an answer
         self._last = False
+        self._deaf = False  # what else comes is thrown away
         self._discarding_since = math.inf
 
     # -- what comes from the transport
@@ -66,7 +68,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Has the bytes parsed, whose parts come to the ``on_`` methods."""
-        if self._discarding_since < math.inf or self.parser is None:
+        if self._deaf:
             return
         self._chunk_bytes = len(data)
         try:
@@ -75,7 +77,7 @@ class Connection(HttpToolsProtocol):
             self._make_last()
         except HttpParserError:
             self._break_off()
-        if self._in_head:
+        if self._in_head and not self._deaf:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_MAX_BYTES:
                 self.refuse(431)
@@ -84,7 +86,7 @@ class Connection(HttpToolsProtocol):
         """Returns whether the client, who has sent all it will, is still to be answered."""
         if self.scheme == "https" or self._discarding_since < math.inf:
             return False
-        if self._in_body:
+        if self._in_body and not self._deaf:
             self._break_off()
             return True
         self._make_last()
@@ -106,8 +108,11 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Its head is whole: whose is it?"""
+        if self._deaf:
+            return
         self._in_head, self._in_body = False, True
-        if self._head_bytes + self._chunk_bytes > HEAD_MAX_BYTES and self._header_bytes() > HEAD_MAX_BYTES:
+        large = self._head_bytes + self._chunk_bytes > HEAD_MAX_BYTES and self._header_bytes() > HEAD_MAX_BYTES
+        if large or len(self.headers) > HEADERS_MAX:
             self.refuse(431)
             return
         self._head_bytes = 0
@@ -140,6 +145,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
+        if self._deaf:
+            return
         self._in_body = False
         if self._wanted is None:
             if self._is_begun():
@@ -147,8 +154,9 @@ class Connection(HttpToolsProtocol):
             return
         assert self._lane is not None
         wanted, self._wanted = self._wanted, None
+        body, self._body = self._body, b""
         self._unanswered = True
-        self._lane.ask(self, self.headers, wanted, self._body)
+        self._lane.ask(self, self.headers, wanted, body)
 
     # -- answers
 
@@ -179,12 +187,15 @@ class Connection(HttpToolsProtocol):
         self._begin_answer(whole=True)
 
     def refuse(self, status: int) -> None:
-        """Refuses what is no request, and ends the connection."""
-        if not self.transport.is_closing() and self._is_complete() and not self._unanswered:
+        """Refuses what is no request, and ends the connection: with the answer that is on its way, if any."""
+        self._deaf = True
+        if self._unanswered or not self._is_complete():
+            self._make_last()
+        elif not self.transport.is_closing():
             head = STATUS_LINE[status] + self._listener.date + b"content-length: 0\r\n" + _CLOSE + b"\r\n"
             self.transport.write(head)
-        self._in_body = True  # whatever else comes is not looked at
-        self.finish()
+            self._in_body = True
+            self.finish()
 
     def finish(self) -> None:
         """Ends the connection; a client that is still sending first gets what was written to it."""
@@ -192,7 +203,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
             return
         # Closed with something unread, the kernel would send a reset, which throws away what was not received yet.
-        self._discarding_since = self.loop.time()
+        self._deaf, self._discarding_since = True, self.loop.time()
         self.transport.write_eof()
         self.flow.resume_reading()
 
@@ -235,9 +246,15 @@ class Connection(HttpToolsProtocol):
             name == b"expect" and value.lower() == b"100-continue" for name, value in headers
         )
         keep_alive = self.parser.should_keep_alive()
+        before = self.cycle
         if self._unanswered:
             self.cycle = _BUSY  # so that this one gets in line
-        super().on_headers_complete()
+        try:
+            super().on_headers_complete()
+        except (HttpParserInvalidURLError, UnicodeDecodeError):
+            self.cycle = before
+            self.refuse(400)
+            return
         self.cycle.transport = self._wire  # type: ignore[assignment]  # what of a transport the cycle uses
         self.cycle.keep_alive = self.cycle.keep_alive and keep_alive and not self._last
         if self._body:
@@ -248,13 +265,16 @@ class Connection(HttpToolsProtocol):
 
     def _break_off(self) -> None:
         """Deals with a request that does not go on, or makes no sense from here."""
-        if not self._in_body:
-            if self._unanswered or not self._is_complete():
-                self._make_last()
-            else:
-                self.refuse(400)
+        if self._deaf:
             return
+        if not self._in_body:
+            self.refuse(400)
+            return
+        self._deaf = True
         self.hand_over()
+        if self._is_complete():  # it was answered before its end, or could not even begin to be
+            self.finish()
+            return
         self._make_last()
         self._in_body = False
         self.cycle.scope[BROKEN] = True  # type: ignore[typeddict-unknown-key]
@@ -269,10 +289,10 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _header_bytes(self) -> int:
-        return sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
 
     def _is_begun(self) -> bool:
-        return self._cycle() is not None and self._discarding_since == math.inf
+        return self._cycle() is not None and not self._deaf
 
     def _is_complete(self) -> bool:
         cycle = self._cycle()

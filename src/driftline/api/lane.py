@@ -67,7 +67,6 @@ class Lane:
         self._entries: list[_Entry] = []
         self._turn_began = 0.0
         self._in_turn = False
-        self._answered: Final = REQUESTS.labels(path, "200")
 
     def wanted(self, headers: RawHeaders) -> Wanted | None:
         """Returns what of a request's headers matters, or None if the application is to answer it."""
@@ -175,7 +174,7 @@ class Lane:
             entry.request.connection.reply(answer_of(each, logged=True), last=last)
             if entry.ticket is not None:
                 self._gate.leave(entry.ticket)
-        self._answered.inc(len(entries))
+        REQUESTS.labels(self.path, "200").inc(len(entries))
         now = perf_counter()
         note_durations([now - entry.request.arrived for entry in entries])
 

@@ -1,6 +1,6 @@
 """One client's connection: HTTP/1.1 is read, ``/predict`` goes to its lane, and all else to the application.
 
-Parsing is llhttp's, by httptools; answering through the application is uvicorn's. What is added is the lane, which makes
+Parsing is that of llhttp, by httptools; answering through the application is uvicorn's. Added is the lane, which makes
 no task and no scope, and what a server on an open network needs: bounds on the head of a request and on how long it may
 take, clients that close their half, and answers that reach who is still sending.
 """

@@ -27,7 +27,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 from starlette.types import Message, Receive, Scope, Send
 
-from driftline.api.guard import Guard, KeyRing
+from driftline.api.guard import Guard, Guarded, KeyRing
 from driftline.api.keys import add_key
 from driftline.api.rates import Rates
 from driftline.api.routes import Routes
@@ -169,7 +169,7 @@ def decision_us(rate: float | None) -> float:
             (b"authorization", b"Bearer " + token.encode()),
         ]
         scope = {"type": "http", "path": "/predict", "headers": headers}
-        guard = Guard(app, KeyRing(path), Rates(), Routes([], {}))
+        guard = Guarded(app, Guard(KeyRing(path), Rates()), Routes([], {}))
         guarded = min(asyncio.run(asked(guard, scope)) for _ in range(REPEATS))
     return guarded - min(asyncio.run(asked(app, scope)) for _ in range(REPEATS))
 

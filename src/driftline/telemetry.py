@@ -2,7 +2,7 @@
 
 Everyone logs by ``structlog.get_logger()``: ``log.info("segment.rotated", segment=..., bytes=...)``. What libraries
 write to the standard library's loggers goes through the same formatter, provided that they leave it to the root logger:
-FastStream is given a ``logging.getLogger("faststream")`` of ours, Granian :data:`GRANIAN_LOGGING`.
+FastStream is given a ``logging.getLogger("faststream")`` of ours.
 """
 
 import fcntl
@@ -26,13 +26,6 @@ METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # The user part of an address up to the last @ before the path, and passwords given as query parameters.
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/\"]*(?=@)")
 _PASSWORD_PARAMETER = re.compile(r"(?<=[?&])(\w*password)=[^&#\s\"]*", re.IGNORECASE)
-
-GRANIAN_LOGGING: dict[str, Any] = {
-    "loggers": {
-        "_granian": {"handlers": [], "propagate": True},
-        "granian.access": {"handlers": [], "propagate": True},
-    }
-}
 
 _lock_fd: int | None = None
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.api.keeper import Keeper, Origin
+from driftline.api.keeper import Asked, Keeper, Origin
 from driftline.api.served import SLICE_VALUES, Served
 from driftline.contract.checksum import vouched
 from driftline.contract.package import Package
@@ -270,7 +270,7 @@ def test_the_lines_of_a_batch_are_those_of_its_rows_to_the_byte(
                 assert len((await keeper.keep_all(served, scored, origin)).request_ids) == len(rows)
             else:
                 for each in scored:
-                    await keeper.keep(served, each, origin)
+                    await keeper.keep(Asked(served, each, origin))
 
         asyncio.run(keep())
         found.append(lines(outbox))
@@ -319,7 +319,7 @@ def test_events_of_others_may_come_between_and_no_seq_is_used_twice(outbox: Outb
     async def main() -> None:
         batch = asyncio.create_task(keeper.keep_all(served, scored, Origin()))
         await asyncio.sleep(0)
-        await keeper.keep(served, scored[0], Origin())
+        await keeper.keep(Asked(served, scored[0], Origin()))
         assert outbox.next_seq == 1, "the batch is in slices, and the single one is in between"
         await batch
 
@@ -338,11 +338,11 @@ def test_a_batch_that_finds_no_room_is_refused_whole_and_single_ones_are_taken(t
         with pytest.raises(OutboxFullError):
             await keeper_of(outbox).keep_all(served, scored, Origin())
         assert outbox.next_seq == 0
-        await keeper_of(outbox).keep(served, scored[0], Origin())
+        await keeper_of(outbox).keep(Asked(served, scored[0], Origin()))
         kept = await keeper_of(outbox, serve_unlogged=True).keep_all(served, scored, Origin())
         assert not kept.logged
         assert len(kept.request_ids) == 1000
-        await keeper_of(outbox).keep(served, scored[0], Origin())
+        await keeper_of(outbox).keep(Asked(served, scored[0], Origin()))
 
     asyncio.run(main())
     assert len(lines(outbox)) == 2

@@ -37,6 +37,7 @@ def test_a_run_sees_what_is_wrong(start_api: StartApi) -> None:
         b"Content-Length: 4\r\nTransfer-Encoding: chunked",
         b"Transfer-Encoding: chunked\r\nContent-Length: 4",
         b"Transfer-Encoding: xchunked",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
         b"Transfer-Encoding: chunked, identity",
         b"Transfer-Encoding : chunked",
         b"Content-Length: %d, %d" % (len(CHUNKED), len(CHUNKED)),
@@ -55,7 +56,7 @@ def test_a_request_whose_end_can_be_read_in_two_ways_is_the_last_on_its_connecti
     assert len(api.events()) == before + (status_of(received) == 200)
 
 
-@pytest.mark.parametrize("coding", [b"gzip, chunked", b"deflate, chunked", b"chunked\r\nTransfer-Encoding: chunked"])
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"deflate, chunked"])
 def test_a_body_in_another_coding_is_not_read_as_if_it_were_plain(api: ApiProcess, coding: bytes) -> None:
     before = len(api.events())
     response = api.send_raw(HEAD + b"Transfer-Encoding: " + coding + b"\r\n\r\n" + CHUNKED)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from driftline.scoring import seed_package
-from tests.api.api_process import ApiProcess
+from tests.api.api_process import ApiProcess, receive
 from tests.api.conftest import StartApi
 from tests.api.traffic import Traffic
 from tests.waiting import wait_until
@@ -49,7 +49,7 @@ def test_a_client_that_is_idle_sees_its_connection_end_and_no_reset(start_api: S
     api = start_api()
     with socket.create_connection(("127.0.0.1", api.port), timeout=10) as idle:
         idle.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert b"connection: close" not in idle.recv(65536)
+        assert b"connection: close" not in receive(idle)
         restart(api, 1, 1)
         assert idle.recv(65536) == b""
 

@@ -89,7 +89,7 @@ def test_told_to_serve_all_the_same_it_does_so_without_a_disk_and_keeps_again_wh
 
 
 def test_before_the_start_nothing_is_ready_and_predictions_are_refused(tmp_path: Path) -> None:
-    app = create_app(config(tmp_path))
+    app = create_app(config(tmp_path)).app
 
     async def ask() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
         transport = httpx.ASGITransport(app)

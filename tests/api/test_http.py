@@ -82,7 +82,7 @@ def test_head_is_get_without_the_body(api: ApiProcess, path: str) -> None:
         ("HEAD", "/predict", "POST"),
         ("DELETE", "/predict", "POST"),
         ("OPTIONS", "/predict", "POST"),
-        ("BREW", "/predict", "POST"),
+        ("PATCH", "/predict", "POST"),
         ("GET", "/feedback", "POST"),
         ("POST", "/health", "GET, HEAD"),
         ("PUT", "/metrics", "GET, HEAD"),

@@ -1,6 +1,5 @@
 """The process that watches: whatever dies is started again, and whenever a stop comes, everybody ends."""
 
-import inspect
 import json
 import os
 import resource
@@ -13,8 +12,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from granian.server.common import AbstractServer
-from granian.server.mp import MPServer, WorkerProcess
 
 from tests.api.api_process import ApiProcess
 from tests.api.conftest import StartApi
@@ -195,11 +192,3 @@ def test_a_process_that_cannot_count_does_not_serve_and_one_that_can_follows(sta
     wait_until(lambda: api.answers() and api.workers() != [killed])
     assert api.predict().status_code == 200
     assert not logged(api, "request.failed")
-
-
-def test_granian_is_still_what_the_launcher_takes_it_for() -> None:
-    assert [*inspect.signature(MPServer._serve).parameters] == ["self", "spawn_target", "target_loader"]
-    assert [*inspect.signature(MPServer._spawn_worker).parameters] == ["self", "idx", "target", "callback_loader"]
-    assert {"_ssp", "_shd", "_sso"} <= {*MPServer._spawn_worker.__code__.co_names}
-    assert "_serve" in AbstractServer.serve.__code__.co_names
-    assert "inner" in WorkerProcess._spawn.__code__.co_names

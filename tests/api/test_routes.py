@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from driftline.api.admission import Admission, Gate
 from driftline.api.config import ApiConfig
-from driftline.api.guard import Guard, KeyRing
+from driftline.api.guard import Guard, Guarded, KeyRing
 from driftline.api.metrics import REFUSED, REQUESTS
 from driftline.api.observe import Observed
 from driftline.api.rates import Rates
@@ -94,7 +94,7 @@ def test_what_nobody_foresaw_is_told_in_the_form_of_its_path_and_counted_by_its_
 
 
 def test_a_missing_key_is_told_in_the_form_of_its_path_and_counted(tmp_path: Path) -> None:
-    guard = Guard(Starlette(), KeyRing(tmp_path / "none"), Rates(), ROUTES)
+    guard = Guarded(Starlette(), Guard(KeyRing(tmp_path / "none"), Rates()), ROUTES)
     before = REFUSED["key_missing"]._value.get()
     answer = ask(guard, "/v9/models/a/infer")
     assert (answer.status_code, answer.json()) == (401, {"error": "key_missing"})

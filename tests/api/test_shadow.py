@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from driftline.api import shadow
-from driftline.api.keeper import Keeper, Origin
+from driftline.api.keeper import Asked, Keeper, Origin
 from driftline.api.lineup import Lineup, draw_up
 from driftline.api.roster import Roster
 from driftline.api.served import Served
@@ -113,9 +113,9 @@ def test_a_prediction_alone_is_scored_beside_too(tmp_path: Path) -> None:
 
     async def script() -> None:
         served = stage.roster.default()
-        kept = await stage.keeper.keep(served, served.score(served.decoder.make(1.0, "c")), ORIGIN)
+        told, _ = await stage.keeper.keep(Asked(served, served.score(served.decoder.make(1.0, "c")), ORIGIN))
         await eventually(lambda: len(stage.events()) == 2)
-        assert {event["request_id"] for event in stage.events()} == set(kept.request_ids)
+        assert {event["request_id"] for event in stage.events()} == {told.request_id}
 
     stage.run(script)
 

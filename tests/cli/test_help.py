@@ -64,7 +64,7 @@ from driftline.cli.app import app
 app(["up", "--help"], standalone_mode=False)
 print(sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[1].split(","))))
 """
-    heavy = "pydantic_settings,structlog,starlette,granian,faststream,redis,evidently,pandas,prometheus_client"
+    heavy = "pydantic_settings,structlog,starlette,uvicorn,uvloop,faststream,redis,evidently,pandas,prometheus_client"
     finished = subprocess.run([sys.executable, "-c", code, heavy], capture_output=True, text=True, check=True)
     assert finished.stdout.splitlines()[-1] == "[]"
 
@@ -78,8 +78,8 @@ def test_each_part_loads_only_what_it_needs() -> None:
 
     assert loaded("driftline.api.server", "evidently,pandas,faststream,fastapi,numpy,locust") == ""
     worker = "driftline.worker.main, driftline.worker.stream"
-    assert loaded(worker, "evidently,pandas,fastapi,starlette,granian,locust,numpy,duckdb") == ""
-    assert loaded("driftline.monitor.main", "evidently,pandas,fastapi,faststream,granian,locust,duckdb,scipy") == ""
+    assert loaded(worker, "evidently,pandas,fastapi,starlette,uvicorn,uvloop,locust,numpy,duckdb") == ""
+    assert loaded("driftline.monitor.main", "evidently,pandas,fastapi,faststream,uvicorn,locust,duckdb,scipy") == ""
 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS, ids=str)

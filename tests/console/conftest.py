@@ -39,8 +39,8 @@ def served(config: ConsoleConfig, tls: Tls | None = None) -> Iterator[str]:
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with serving_console(config, "127.0.0.1", 0, tls) as serving:
-            ports.append(serving.port)
+        async with serving_console(config, "127.0.0.1", 0, tls) as port:
+            ports.append(port)
             up.set()
             await stop.wait()
 

@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Collection
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,7 +33,7 @@ REFUSALS_PER_TICK: Final = 20
 HELD_S: Final = 5.0
 TICK_S: Final = 0.01
 
-_REFUSAL: Final = problem("overloaded", "More requests come than can be answered. Nothing was predicted or kept.")
+OVERLOADED: Final = problem("overloaded", "More requests come than can be answered. Nothing was predicted or kept.")
 
 
 class Ticket:
@@ -78,20 +78,34 @@ class Gate:
 
     async def wait(self) -> Ticket | None:
         """Returns a ticket when it is the request's turn, or None when it is to be refused."""
+        claim: asyncio.Future[Ticket | None] = asyncio.get_running_loop().create_future()
+        self.stand(claim)
+        try:
+            return await claim
+        except asyncio.CancelledError:
+            if claim.done() and not claim.cancelled() and (ticket := claim.result()):
+                self.leave(ticket)
+            raise
+
+    @property
+    def has_line(self) -> bool:
+        """Whether anybody waits for a turn."""
+        return bool(self._line)
+
+    def stand(self, claim: "Claim") -> None:
+        """Puts a request into the line; its result will be a ticket when it is its turn, or None for a refusal."""
         now = perf_counter()
         if not self._line:
             self._line_since = now
-        waiting = _Waiting(now, asyncio.get_running_loop().create_future())
-        self._line.append(waiting)
+        self._line.append(_Waiting(now, claim))
         if self._timer is None:
             self._ticked = now
             self._tick_later()
-        try:
-            return await waiting.ticket
-        except asyncio.CancelledError:
-            if waiting.ticket.done() and not waiting.ticket.cancelled() and (ticket := waiting.ticket.result()):
-                self.leave(ticket)
-            raise
+
+    def admit_more(self) -> None:
+        """Lets in who waits and may be let in: work was done that holds no ticket."""
+        if self._line:
+            self._admit(perf_counter())
 
     def leave(self, ticket: Ticket) -> None:
         """Says that the request is answered."""
@@ -165,9 +179,19 @@ class Gate:
             self._timer = None
 
 
+class Claim(Protocol):
+    """What a request that waits is told its turn by; a future will do."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def set_result(self, result: Ticket | None, /) -> None:
+        """Takes the ticket, or None for a refusal."""
+
+
 class _Waiting(NamedTuple):
     since: float
-    ticket: asyncio.Future[Ticket | None]
+    ticket: Claim
 
 
 class _Refusal(NamedTuple):
@@ -205,7 +229,7 @@ class Admission:
         self._always = frozenset(always)
         self._routes = routes
         self._refusals: Final[dict[Form | None, _Refusal]] = {
-            form: _Refusal.of(_REFUSAL if form is None else form(_REFUSAL)) for form in routes.forms()
+            form: _Refusal.of(OVERLOADED if form is None else form(OVERLOADED)) for form in routes.forms()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

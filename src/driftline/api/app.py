@@ -1,10 +1,10 @@
 """The application: routes that fetch what is decided elsewhere."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,7 +17,7 @@ from driftline.api.answering import answered
 from driftline.api.batch import Limits, batch_routes
 from driftline.api.config import ApiConfig
 from driftline.api.docs import DOCS, OPENAPI, STATIC, docs_page, static_files
-from driftline.api.guard import Guard, KeyRing
+from driftline.api.guard import Guard, Guarded, KeyRing
 from driftline.api.health import ALIVE, readiness
 from driftline.api.metrics import serving_metrics
 from driftline.api.mlflow import MLFLOW_FORMS, mlflow_routes
@@ -45,12 +45,25 @@ FORMS: Final[Mapping[str, Form]] = {**MLFLOW_FORMS, V2: error_of_problem}
 _METHOD_NOT_ALLOWED = 405
 
 
-def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lambda _: None) -> Starlette:
+class Application(NamedTuple):
+    """The application, and what else may decide for it.
+
+    Attributes:
+        service: Decides and keeps, as long as the application's lifespan lasts.
+        guard: Asks for keys; None asks for none.
+        app: Answers.
+    """
+
+    service: Service
+    guard: Guard | None
+    app: Starlette
+
+
+def create_app(config: ApiConfig) -> Application:
     """Returns the application; it opens nothing before its lifespan begins.
 
     Args:
         config: See :class:`ApiConfig`.
-        when_started: Called in the running loop, when the service serves.
 
     Raises:
         ModelError: The model package is wrong, or the key for what it hashes.
@@ -61,7 +74,6 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with service.running(), follower.following(), serving_metrics(config.metrics):
-            when_started(service)
             yield
 
     routes = _routes(service, config)
@@ -73,10 +85,11 @@ def create_app(config: ApiConfig, when_started: Callable[[Service], None] = lamb
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: on_http_error})
     app.router.redirect_slashes = False
-    if config.keys is not None:
-        app.add_middleware(Guard, keys=KeyRing(config.keys), rates=Rates(config.rates), routes=places)
+    guard = None if config.keys is None else Guard(KeyRing(config.keys), Rates(config.rates))
+    if guard is not None:
+        app.add_middleware(Guarded, guard=guard, routes=places)
     app.add_middleware(Observed, routes=places, service=service)
-    return app
+    return Application(service, guard, app)
 
 
 def _routes(service: Service, config: ApiConfig) -> list[BaseRoute]:

@@ -10,6 +10,8 @@ from driftline.api.predict import too_large
 from driftline.errors import InputError
 
 BODY_TIMEOUT_S: Final = 30.0
+BROKEN: Final = "driftline.broken"
+"""What the scope of a request has whose body broke off, although the client may still read an answer."""
 REST_S: Final = 0.5
 REST_MAX_BYTES: Final = 65536
 _LENGTH_DIGITS = 18
@@ -48,14 +50,20 @@ async def read_body(request: Request, max_bytes: int, reading: set[asyncio.Timeo
                 length += len(chunk)
                 if length > max_bytes:
                     raise too_large(max_bytes)
-    except ClientDisconnect as error:  # the client may still be listening: its framing may be what is wrong
-        raise InputError("incomplete_body", "The body broke off before its announced end.") from error
+    except ClientDisconnect as error:
+        raise _incomplete() from error
     except TimeoutError as error:
         raise InputError("body_timeout", "The body did not arrive in time.") from error
     finally:
         if timeout is not None:
             reading.discard(timeout)
+    if BROKEN in request.scope:
+        raise _incomplete()
     return b"".join(chunks)
+
+
+def _incomplete() -> InputError:
+    return InputError("incomplete_body", "The body broke off before its announced end.")
 
 
 async def read_rest(scope: Scope, receive: Receive) -> bool:

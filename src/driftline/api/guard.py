@@ -88,35 +88,19 @@ class KeyRing:
 
 
 class Guard:
-    """ASGI middleware.
+    """Decides who is let in.
 
     Args:
-        app: What answers those who are let in.
         keys: Who that is.
         rates: How often each has asked.
-        routes: What is known of each path.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, rates: Rates, routes: Routes) -> None:
-        self._app = app
+    def __init__(self, keys: KeyRing, rates: Rates) -> None:
         self._keys = keys
         self._rates = rates
-        self._routes = routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request, or lets the application do it."""
-        if scope["type"] == "http" and scope["path"] not in OPEN:
-            refusal = self._refusal(scope["headers"])
-            if refusal is not None:
-                code, answer = refusal
-                place = self._routes.place(scope["path"])
-                if place.kept:
-                    REFUSED[code].inc()
-                await respond(place.told(answer))(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, Answer] | None:
+    def refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, Answer] | None:
+        """Returns the code of a refusal with its answer, or None for who is let in, which counts as having asked."""
         token = credential(headers)
         if token is None:
             return "key_missing", _MISSING
@@ -131,6 +115,34 @@ class Guard:
             return None
         detail = f"The key {key.name} may ask {key.rate_per_s:g} times a second."
         return "rate_limited", problem("rate_limited", detail, retry_after_s=math.ceil(wait_s))
+
+
+class Guarded:
+    """ASGI middleware with a guard.
+
+    Args:
+        app: What answers those who are let in.
+        guard: Decides who that is.
+        routes: What is known of each path.
+    """
+
+    def __init__(self, app: ASGIApp, guard: Guard, routes: Routes) -> None:
+        self._app = app
+        self._guard = guard
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or lets the application do it."""
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            refusal = self._guard.refusal(scope["headers"])
+            if refusal is not None:
+                code, answer = refusal
+                place = self._routes.place(scope["path"])
+                if place.kept:
+                    REFUSED[code].inc()
+                await respond(place.told(answer))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def credential(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

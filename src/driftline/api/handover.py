@@ -88,18 +88,6 @@ class Handover:
             pids.append(int(self.said.recv_bytes()))
         return pids
 
-    def take_no_more(self) -> None:
-        """Leaves new connections to the successor; those that this process has taken stay its own.
-
-        The server below can only stop taking connections together with closing those that are idle, and to it one
-        whose request is on its way looks idle. So what it listens on is put under its hands: a socket nobody knows.
-        """
-        with socket.socket(self.listener.family, socket.SOCK_STREAM) as unknown:
-            unknown.bind(("::1" if self.listener.family == socket.AF_INET6 else "127.0.0.1", 0))
-            unknown.setblocking(False)
-            unknown.listen(1)
-            os.dup2(unknown.fileno(), self.listener.fileno())
-
     def let_nobody_in(self) -> None:
         """Has the kernel answer no attempt to connect to this process any more; what has begun goes on.
 
@@ -114,19 +102,3 @@ class Handover:
             self.listener.setsockopt(
                 socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(program))
             )
-
-    def open_connections(self) -> int:
-        """Returns how many connections of clients this process holds."""
-        return sum(self._is_connection(int(name)) for name in os.listdir("/dev/fd"))
-
-    def _is_connection(self, fd: int) -> bool:
-        try:
-            known = socket.socket(fileno=fd)
-        except OSError:  # no socket, or closed meanwhile
-            return False
-        try:
-            return bool(known.getsockname()[1:2] == self._address[1:2] and known.getpeername())
-        except (OSError, IndexError):
-            return False
-        finally:
-            known.detach()

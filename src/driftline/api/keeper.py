@@ -2,17 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import structlog
 from uuid_utils import uuid7
 
 from driftline.api.metrics import ACCEPTED, REFUSED, UNLOGGED
 from driftline.api.served import SLICE_VALUES, Scored, Served
-from driftline.contract.checksum import with_checksum
+from driftline.contract.checksum import all_with_checksum, with_checksum
 from driftline.contract.event import SCHEMA_VERSION, encode, encoded_heads, lines_of, timestamp
 from driftline.contract.headers import parse_request_id, parse_traceparent
+from driftline.contract.line import after_seq, before_seq, bodies
 from driftline.errors import OutboxError, OutboxFullError
 from driftline.outbox.outbox import Outbox
 
@@ -46,9 +48,40 @@ class Origin(NamedTuple):
     @classmethod
     def of(cls, headers: Headers) -> "Origin":
         """Returns what a request's headers say; those that are wrong are ignored."""
-        trace = parse_traceparent(headers.get("traceparent"))
-        trace_id, traceparent = trace if trace is not None else (None, None)
-        return cls(trace_id, traceparent, parse_request_id(headers.get("x-request-id")))
+        traceparent, request_id = headers.get("traceparent"), headers.get("x-request-id")
+        if traceparent is None and request_id is None:
+            return _NOWHERE
+        trace_id, parent = parse_traceparent(traceparent) or (None, None)
+        return cls(trace_id, parent, parse_request_id(request_id))
+
+
+_NOWHERE: Final = Origin()
+
+
+class Asked(NamedTuple):
+    """A prediction that is to be kept and told.
+
+    Attributes:
+        served: Who made it.
+        scored: What it is.
+        origin: What its event says of the request.
+    """
+
+    served: Served
+    scored: Scored
+    origin: Origin
+
+
+class Told(NamedTuple):
+    """What a client is told of a prediction.
+
+    Attributes:
+        request_id: By which it will be found.
+        body: JSON.
+    """
+
+    request_id: str
+    body: bytes
 
 
 Beside = Callable[[Served, Sequence[Scored], Sequence[str], Origin], None]
@@ -113,27 +146,84 @@ class Keeper:
         self._clock: Final = clock
         self._make_id: Final = make_id
         self._keeping = True
+        self._afters: Final[WeakKeyDictionary[Served, bytes]] = WeakKeyDictionary()
 
-    async def keep(self, served: Served, scored: Scored, origin: Origin) -> Kept:
-        """Returns when the event of one prediction is kept.
+    async def keep(self, asked: Asked) -> tuple[Told, bool]:
+        """Returns when the event of a prediction is kept: what may be told, and whether it is kept.
 
         Raises:
             OutboxFullError: It is not, for the outbox is full; nothing may be told.
             OutboxUnavailableError: It is not, for the outbox cannot be written; nothing may be told.
         """
-        request_id = self._make_id()
-        outbox = self._outbox
+        told = self.tell([asked])
         try:
-            outbox.append(self._line(served, request_id, scored, origin, outbox.next_seq, timestamp(self._clock())))
+            self.append([asked], told)
             if self._durable:
-                await outbox.synced()
+                await self._outbox.synced()
         except OutboxError as error:
-            self._not_kept(error, 1)
-            return Kept([request_id], logged=False)
-        self._is_keeping(1)
+            self.note_unkept(error)
+            return told[0], False
+        self.note_kept([asked], told)
+        return told[0], True
+
+    def tell(self, asked: Iterable[Asked]) -> list[Told]:
+        """Returns what may be told of predictions as soon as they are kept."""
+        make_id = self._make_id
+        return [
+            Told(request_id := make_id(), encode(each.served.outputs.response(request_id, *each.scored.values)))
+            for each in asked
+        ]
+
+    def append(self, asked: Sequence[Asked], told: Sequence[Told]) -> None:
+        """Puts the events of predictions into the outbox, by one append: all of them or none.
+
+        Raises:
+            OutboxFullError: None, for the outbox is full.
+            OutboxUnavailableError: None, for the outbox cannot be written.
+        """
+        outbox = self._outbox
+        before = before_seq(timestamp(self._clock()), "prediction", outbox.producer)
+        features = [encode(each.served.logged(each.scored.features)) for each in asked]
+        after = [self._after(each.served, each.origin) for each in asked]
+        outbox.append_all(all_with_checksum(bodies(told, features, outbox.next_seq, before, after)))
+
+    def sync_soon(self) -> asyncio.Future[None] | None:
+        """Returns what is done when all that was appended in this turn of the loop is synced; None if it need not be.
+
+        Its exception, if any, is an OutboxError.
+        """
+        return self._outbox.sync_soon() if self._durable else None
+
+    def note_kept(self, asked: Sequence[Asked], told: Sequence[Told]) -> None:
+        """Takes note that predictions are kept, and may be told."""
+        self._is_keeping(len(asked))
         if self._beside is not None:
-            self._beside(served, [scored], [request_id], origin)
-        return Kept([request_id], logged=True)
+            for each, (request_id, _) in zip(asked, told, strict=True):
+                self._beside(each.served, [each.scored], [request_id], each.origin)
+
+    def note_unkept(self, error: OutboxError, predictions: int = 1) -> None:
+        """Takes note that predictions are not kept, and returns if they are to be told all the same.
+
+        Raises:
+            OutboxError: What is given; they are not.
+        """
+        if self._keeping:  # once, not for each request: the counter has the rest
+            self._keeping = False
+            event = "predictions.unlogged" if self._serve_unlogged else "predictions.refused"
+            log.error(event, reason=error.code, error=error.message)
+        if not self._serve_unlogged:
+            REFUSED[error.code].inc()
+            raise error
+        UNLOGGED[error.code].inc(predictions)
+
+    def _after(self, served: Served, origin: Origin) -> bytes:
+        schema = served.schema
+        if origin is not _NOWHERE:
+            return after_seq(schema.name, schema.version, origin)
+        after = self._afters.get(served)
+        if after is None:
+            after = self._afters[served] = after_seq(schema.name, schema.version, origin)
+        return after
 
     async def keep_all(self, served: Served, scored: Sequence[Scored], origin: Origin) -> Kept:
         """Returns when the events of predictions are kept, by one append: all of them or none.
@@ -152,7 +242,7 @@ class Keeper:
             if self._durable:
                 await outbox.synced()
         except OutboxError as error:
-            self._not_kept(error, len(scored))
+            self.note_unkept(error, len(scored))
             return Kept(request_ids, logged=False)
         self._is_keeping(len(scored))
         if self._beside is not None:
@@ -180,14 +270,7 @@ class Keeper:
             )
 
     def _line(  # noqa: PLR0917
-        self,
-        served: Served,
-        request_id: str,
-        scored: Scored,
-        origin: Origin,
-        seq: int,
-        at: str,
-        kind: Kind = "prediction",
+        self, served: Served, request_id: str, scored: Scored, origin: Origin, seq: int, at: str, kind: Kind
     ) -> bytes:
         schema = served.schema
         event = served.outputs.event(
@@ -210,13 +293,3 @@ class Keeper:
             self._keeping = True
             log.info("predictions.resumed")
         ACCEPTED.inc(predictions)
-
-    def _not_kept(self, error: OutboxError, predictions: int) -> None:
-        if self._keeping:  # once, not for each request: the counter has the rest
-            self._keeping = False
-            event = "predictions.unlogged" if self._serve_unlogged else "predictions.refused"
-            log.error(event, reason=error.code, error=error.message)
-        if not self._serve_unlogged:
-            REFUSED[error.code].inc()
-            raise error
-        UNLOGGED[error.code].inc(predictions)

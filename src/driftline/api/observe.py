@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from driftline.api.body import read_rest
 from driftline.api.docs import safe_headers
 from driftline.api.metrics import DURATION, REFUSED, REQUESTS
+from driftline.api.predict import internal_error
 from driftline.api.routes import Routes
 from driftline.api.service import Service
-from driftline.contract.problems import Answer, problem
+from driftline.contract.problems import Answer
 
 log = structlog.get_logger()
 
@@ -65,8 +66,7 @@ class Observed:
             if place.kept:
                 REFUSED["internal_error"].inc()
             if not status:
-                answer = problem("internal_error", "The server failed to answer; its log says more.")
-                await respond(place.told(answer))(scope, receive, send_observed)
+                await respond(place.told(internal_error()))(scope, receive, send_observed)
         finally:
             self._service.in_flight -= 1
             REQUESTS.labels(place.route, str(status)).inc()

@@ -5,10 +5,9 @@ from typing import Final
 
 import structlog
 
-from driftline.api.keeper import Headers, Keeper, Origin
+from driftline.api.keeper import Asked, Headers, Keeper, Origin, Told
 from driftline.api.metrics import REFUSED
 from driftline.api.served import Served
-from driftline.contract.event import encode
 from driftline.contract.headers import LOGGED_HEADER, is_json
 from driftline.contract.problems import Answer, problem, problem_of
 from driftline.contract.request import Features
@@ -20,6 +19,7 @@ Choose = Callable[[Served, Features], tuple[Served, Features]]
 
 JSON_HEADERS: Final = (("content-type", "application/json"),)
 NOT_LOGGED: Final = (LOGGED_HEADER.lower(), "no")
+_UNLOGGED: Final = (*JSON_HEADERS, NOT_LOGGED)
 
 
 class Predictor:
@@ -62,21 +62,43 @@ class Predictor:
             chosen: May give it to another one; None for the very version that was named.
         """
         try:
-            check_request(headers, body, self._max_body_bytes)
-            features = served.decoder.decode(body)
-            if chosen is not None:
-                served, features = chosen(served, features)
+            served, features = self._read(served, headers, body, chosen)
             scored = served.score(features) if served.together is None else await served.score_soon(features)
         except InputError as error:
             return refuse(error)
         except ScoringError as error:
             return failed(error, served)
         try:
-            kept = await self._keeper.keep(served, scored, Origin.of(headers))
+            told, logged = await self._keeper.keep(Asked(served, scored, Origin.of(headers)))
         except OutboxError as error:
             return not_kept(error)
-        answer = Answer(200, JSON_HEADERS, encode(served.outputs.response(kept.request_ids[0], *scored.values)))
-        return answer if kept.logged else answer._replace(headers=(*answer.headers, NOT_LOGGED))
+        return answer_of(told, logged=logged)
+
+    def decide(self, headers: Headers, body: bytes) -> Answer | Asked | None:
+        """Returns a refusal, or what is to be kept and then told; None where the model cannot score at once.
+
+        What is kept and told is answered as calling this object does.
+        """
+        served = self._served()
+        try:
+            served, features = self._read(served, headers, body, self._chosen)
+            if served.together is not None:
+                return None
+            return Asked(served, served.score(features), Origin.of(headers))
+        except InputError as error:
+            return refuse(error)
+        except ScoringError as error:
+            return failed(error, served)
+
+    def _read(self, served: Served, headers: Headers, body: bytes, chosen: Choose | None) -> tuple[Served, Features]:
+        check_request(headers, body, self._max_body_bytes)
+        features = served.decoder.decode(body)
+        return (served, features) if chosen is None else chosen(served, features)
+
+
+def answer_of(told: Told, *, logged: bool) -> Answer:
+    """Returns the answer to who asked for a prediction."""
+    return Answer(200, JSON_HEADERS if logged else _UNLOGGED, told.body)
 
 
 def check_request(headers: Headers, body: bytes, max_body_bytes: int) -> None:
@@ -115,6 +137,11 @@ def failed(error: ScoringError, served: Served) -> Answer:
     REFUSED[error.code].inc()
     log.error("model.failed", model=served.schema.name, model_version=served.schema.version, error=error.message)
     return problem(error.code, "The model failed at these features; the server's log says more. Nothing was kept.")
+
+
+def internal_error() -> Answer:
+    """Returns the answer to a request at which the server failed; the caller has logged why."""
+    return problem("internal_error", "The server failed to answer; its log says more.")
 
 
 def not_kept(error: OutboxError) -> Answer:

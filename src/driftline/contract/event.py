@@ -25,7 +25,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     features: msgspec.Struct
 
 
-_TAIL: Final = (
+TAIL: Final = (
     ("timestamp", str),
     ("schema_version", int),
     ("kind", Literal["prediction", "shadow"]),
@@ -40,7 +40,7 @@ _TAIL: Final = (
 """What follows, in every event of a prediction: when it was made (:func:`timestamp`), the version of this list of
 fields, whether it was answered or made by a challenger beside the answer, ``(producer, seq)`` which is the event's
 identity, who scored, and the request's W3C trace and ``X-Request-Id``."""
-KEYS: Final = (*Head.__struct_fields__, *(name for name, _ in _TAIL))
+KEYS: Final = (*Head.__struct_fields__, *(name for name, _ in TAIL))
 """The keys of every line of a prediction, but for those of what the model gave."""
 
 
@@ -50,7 +50,7 @@ def event_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Stru
     Args:
         outputs: The fields of what the model gives, with their types.
     """
-    return msgspec.defstruct("Event", [*outputs, *_TAIL], bases=(Head,), frozen=True, gc=False)
+    return msgspec.defstruct("Event", [*outputs, *TAIL], bases=(Head,), frozen=True, gc=False)
 
 
 def head_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Struct]:
@@ -58,9 +58,9 @@ def head_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Struc
     return msgspec.defstruct("EventHead", outputs, bases=(Head,), frozen=True, gc=False)
 
 
-_AT_SEQ: Final = [name for name, _ in _TAIL].index("seq")
-_Before: Final = msgspec.defstruct("Before", _TAIL[:_AT_SEQ], frozen=True, gc=False)
-_After: Final = msgspec.defstruct("After", _TAIL[_AT_SEQ + 1 :], frozen=True, gc=False)
+_AT_SEQ: Final = [name for name, _ in TAIL].index("seq")
+_Before: Final = msgspec.defstruct("Before", TAIL[:_AT_SEQ], frozen=True, gc=False)
+_After: Final = msgspec.defstruct("After", TAIL[_AT_SEQ + 1 :], frozen=True, gc=False)
 
 
 def encoded_heads(heads: Sequence[msgspec.Struct]) -> list[bytes]:

@@ -153,13 +153,19 @@ class Outbox:
         Raises:
             OutboxUnavailableError: It may not survive a power cut, so its request must not be answered with 200.
         """
-        if self._sync == "os":
-            return
+        if self._sync == "always":
+            await self.sync_soon()
+
+    def sync_soon(self) -> asyncio.Future[None]:
+        """Returns what is done when all that was appended before is synced, or failed as :meth:`synced` fails.
+
+        Must be called in the loop turn of the append.
+        """
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         if self._syncer is None or self._syncer.done():
             self._syncer = asyncio.create_task(self._sync_until_idle())
-        await future
+        return future
 
     def check(self) -> None:
         """Returns if an append would be accepted now, as far as can be told without one.

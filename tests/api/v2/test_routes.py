@@ -154,7 +154,9 @@ def test_a_server_that_is_not_ready_is_503_and_says_so_but_lives(tmp_path: Path)
     config = ApiConfig("t", tmp_path / "outbox", tmp_path / "logs", None, "os", 1 << 20, 1 << 20, 1000, None, 1.0)
 
     async def ask(method: str, path: str, body: bytes = b"") -> httpx.Response:
-        app = httpx.ASGITransport(create_app(config))  # which has no lifespan, so it stays as it is before its start
+        app = httpx.ASGITransport(
+            create_app(config).app
+        )  # which has no lifespan, so it stays as it is before its start
         async with httpx.AsyncClient(transport=app, base_url="http://x") as client:
             return await client.request(method, path, content=body)
 

@@ -1,0 +1,331 @@
+"""One client's connection: HTTP/1.1 is read, ``/predict`` goes to its lane, and all else to the application.
+
+Parsing is that of llhttp, by httptools; answering through the application is uvicorn's. Added is the lane, which makes
+no task and no scope, and what a server on an open network needs: bounds on the head of a request and on how long it may
+take, clients that close their half, and answers that reach who is still sending.
+"""
+
+import math
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from httptools import HttpParserError, HttpParserInvalidURLError, HttpParserUpgrade
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from driftline.api.body import BROKEN
+from driftline.api.docs import safe_headers
+from driftline.contract.problems import Answer
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from driftline.api.lane import Wanted
+    from driftline.api.listener import Listener
+
+HEAD_MAX_BYTES: Final = 64 * 1024
+HEADERS_MAX: Final = 100
+LINGER_S: Final = 2.0
+BODY_S: Final = 0.5
+
+_BUSY: Final[Any] = SimpleNamespace(response_complete=False)
+_CLOSE: Final = b"connection: close\r\n"
+
+
+class Connection(HttpToolsProtocol):
+    """A protocol of :mod:`asyncio`, made for each connection.
+
+    Args:
+        listener: What all connections share.
+    """
+
+    def __init__(self, listener: "Listener") -> None:
+        super().__init__(listener.config, listener.state, {}, listener.loop)
+        self.transport: asyncio.Transport
+        self._listener: Final = listener
+        self._lane: Final = listener.lane
+        self._wire: Final = _Wire(self)
+        self._idle_since = math.inf  # no request is being worked on, or its head is not read to its end
+        self._in_head = False
+        self._head_bytes = 0  # in what came before
+        self._chunk_bytes = 0
+        self._in_body = False
+        self._wanted: Wanted | None = None  # what the lane wants of the headers; of no other request
+        self._body = b""
+        self._body_since = math.inf
+        self._unanswered = False  # the lane owes an answer
+        self._last = False
+        self._deaf = False  # what else comes is thrown away
+        self._discarding_since = math.inf
+
+    # -- what comes from the transport
+
+    def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override]
+        """Begins, or sends the client away if there are too many."""
+        super().connection_made(transport)
+        self._wire.use(transport)
+        self._idle_since = self.loop.time()
+        self._listener.admit(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Has the bytes parsed, whose parts come to the ``on_`` methods."""
+        if self._deaf:
+            return
+        self._chunk_bytes = len(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade:  # to something that is not spoken here: the request is answered as it is
+            self._make_last()
+        except HttpParserError:
+            self._break_off()
+        if self._in_head and not self._deaf:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_MAX_BYTES:
+                self.refuse(431)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Returns whether the client, who has sent all it will, is still to be answered."""
+        if self.scheme == "https" or self._discarding_since < math.inf:
+            return False
+        if self._in_body and not self._deaf:
+            self._break_off()
+            return True
+        self._make_last()
+        return self._unanswered or not self._is_complete()
+
+    # -- what the parser finds
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self.url = b""
+        self.headers = []
+        self._in_head = True
+        if not self._unanswered and self._is_complete():
+            self._idle_since = self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header of it."""
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Its head is whole: whose is it?"""
+        if self._deaf:
+            return
+        self._in_head, self._in_body = False, True
+        large = self._head_bytes + self._chunk_bytes > HEAD_MAX_BYTES and self._header_bytes() > HEAD_MAX_BYTES
+        if large or len(self.headers) > HEADERS_MAX:
+            self.refuse(431)
+            return
+        self._head_bytes = 0
+        self._idle_since = math.inf
+        lane, parser = self._lane, self.parser
+        if (
+            lane is not None
+            and self.url == lane.url
+            and parser.get_method() == b"POST"
+            and not self._unanswered
+            and self._is_complete()
+            and not self.flow.write_paused
+            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+            and not parser.should_upgrade()
+        ):
+            self._wanted = lane.wanted(self.headers)
+            if self._wanted is not None:
+                self._body = b""
+                self._body_since = self.loop.time()
+                return
+        self._begin_answer()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body."""
+        if self._wanted is not None:
+            self._body += body
+        elif self._is_begun():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """It is whole."""
+        if self._deaf:
+            return
+        self._in_body = False
+        if self._wanted is None:
+            if self._is_begun():
+                super().on_message_complete()
+            return
+        assert self._lane is not None
+        wanted, self._wanted = self._wanted, None
+        body, self._body = self._body, b""
+        self._unanswered = True
+        self._lane.ask(self, self.headers, wanted, body)
+
+    # -- answers
+
+    def reply(self, answer: Answer, *, last: bool = False) -> None:
+        """Sends the answer that the lane owes.
+
+        Args:
+            answer: What it says.
+            last: Whether the connection ends with it.
+        """
+        self._unanswered = False
+        transport = self.transport
+        if transport.is_closing():
+            return
+        last = last or self._last
+        transport.write(self._listener.response(answer, last=last))
+        if last:
+            self.finish()
+        elif self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+
+    def give_back(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Has the application answer a whole request that the lane cannot."""
+        self._unanswered = False
+        self.headers, self._body = headers, body
+        self._begin_answer(whole=True)
+
+    def refuse(self, status: int) -> None:
+        """Refuses what is no request, and ends the connection: with the answer that is on its way, if any."""
+        self._deaf = True
+        if self._unanswered or not self._is_complete():
+            self._make_last()
+        elif not self.transport.is_closing():
+            head = STATUS_LINE[status] + self._listener.date + b"content-length: 0\r\n" + _CLOSE + b"\r\n"
+            self.transport.write(head)
+            self._in_body = True
+            self.finish()
+
+    def finish(self) -> None:
+        """Ends the connection; a client that is still sending first gets what was written to it."""
+        if not self._in_body or self.scheme == "https" or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        # Closed with something unread, the kernel would send a reset, which throws away what was not received yet.
+        self._deaf, self._discarding_since = True, self.loop.time()
+        self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def shutdown(self) -> None:
+        """Ends the connection now if it is idle, and else with the answer that is on its way."""
+        if self._unanswered or not self._is_complete() or self._wanted is not None:
+            self._make_last()
+        else:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Goes on after an answer of the application's; no timer is set, for :meth:`look` is called."""
+        if self.transport.is_closing() or self._discarding_since < math.inf:
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+
+    def look(self, now: float) -> None:
+        """Ends what lasts too long; called now and then."""
+        if now - self._discarding_since >= LINGER_S or now - self._idle_since >= self._listener.keep_alive_s:
+            self.transport.close()
+        elif self._wanted is not None and now - self._body_since >= BODY_S:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Has the application wait for the body that the lane would wait for, if any: it knows until when."""
+        if self._wanted is not None:
+            self._wanted = None
+            self._begin_answer()
+
+    def _begin_answer(self, *, whole: bool = False) -> None:
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
+        keep_alive = self.parser.should_keep_alive()
+        before = self.cycle
+        if self._unanswered:
+            self.cycle = _BUSY  # so that this one gets in line
+        try:
+            super().on_headers_complete()
+        except (HttpParserInvalidURLError, UnicodeDecodeError):
+            self.cycle = before
+            self.refuse(400)
+            return
+        self.cycle.transport = self._wire  # type: ignore[assignment]  # what of a transport the cycle uses
+        self.cycle.keep_alive = self.cycle.keep_alive and keep_alive and not self._last
+        if self._body:
+            super().on_body(self._body)
+            self._body = b""
+        if whole:
+            super().on_message_complete()
+
+    def _break_off(self) -> None:
+        """Deals with a request that does not go on, or makes no sense from here."""
+        if self._deaf:
+            return
+        if not self._in_body:
+            self.refuse(400)
+            return
+        self._deaf = True
+        self.hand_over()
+        if self._is_complete():  # it was answered before its end, or could not even begin to be
+            self.finish()
+            return
+        self._make_last()
+        self._in_body = False
+        self.cycle.scope[BROKEN] = True  # type: ignore[typeddict-unknown-key]
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+
+    def _make_last(self) -> None:
+        self._last = True
+        if self.pipeline:
+            self.pipeline[0][0].keep_alive = False
+        elif not self._is_complete():
+            self.cycle.keep_alive = False
+
+    def _header_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+    def _is_begun(self) -> bool:
+        return self._cycle() is not None and not self._deaf
+
+    def _is_complete(self) -> bool:
+        cycle = self._cycle()
+        return cycle is None or cycle.response_complete
+
+    def _cycle(self) -> RequestResponseCycle | None:
+        return self.cycle  # which the base class declares to be there always
+
+
+class _Wire:
+    """What an answer of the application's is written to: the transport, but for how it ends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.close: Final = connection.finish
+
+    def use(self, transport: "asyncio.Transport") -> None:
+        """Takes what is left as it is from the transport."""
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+
+
+def head_of(answer: Answer, date: bytes, *, path: str, last: bool) -> tuple[bytes, bytes]:
+    """Returns what comes before the length of the body, and between that and the body; the same as the application's.
+
+    Args:
+        answer: What it says.
+        date: The header, with its line break.
+        path: Where it was asked for.
+        last: Whether the connection ends with it.
+    """
+    own = [b"%b: %b\r\n" % (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    safe = [b"%b: %b\r\n" % header for header in safe_headers(path)]
+    return (
+        b"".join([STATUS_LINE[answer.status], date, *own, b"content-length: "]),
+        b"".join([b"\r\n", *safe, _CLOSE if last else b"", b"\r\n"]),
+    )

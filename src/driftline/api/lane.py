@@ -1,0 +1,235 @@
+"""The short way of ``/predict``: what comes in one turn of the loop is decided at once, and kept by one append.
+
+It answers what the application would answer, to the byte, and leaves to it what has to wait for something else than the
+disk: models that score elsewhere, bodies that dawdle, connections that end.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
+
+from driftline.api.admission import OVERLOADED, Gate, Ticket
+from driftline.api.guard import Guard
+from driftline.api.keeper import Asked, Told
+from driftline.api.metrics import REFUSED, REQUESTS, note_durations
+from driftline.api.predict import answer_of, internal_error, not_kept
+from driftline.api.service import Service
+from driftline.contract.problems import Answer
+from driftline.errors import OutboxError
+
+if TYPE_CHECKING:
+    from driftline.api.connection import Connection
+
+log = structlog.get_logger()
+
+TURN_S: Final = 0.01
+
+RawHeaders = list[tuple[bytes, bytes]]
+Wanted = dict[str, str]
+
+_WANTED: Final = {
+    b"content-type": "content-type",
+    b"content-encoding": "content-encoding",
+    b"traceparent": "traceparent",
+    b"x-request-id": "x-request-id",
+}
+_NOT_HERE: Final = frozenset({b"expect", b"transfer-encoding"})
+_LENGTH_DIGITS: Final = 18
+
+
+class Lane:
+    """Answers ``/predict`` for the connections of one process.
+
+    Args:
+        path: Where that is.
+        service: Decides and keeps; must have started.
+        gate: Where requests stand that come when a turn has lasted too long already.
+        guard: Asks for keys; None asks for none.
+        max_body_bytes: Longer bodies are left to the application.
+    """
+
+    def __init__(self, path: str, service: Service, gate: Gate, guard: Guard | None, *, max_body_bytes: int) -> None:
+        assert service.predict is not None
+        assert service.keeper is not None
+        self.path: Final = path
+        self.url: Final = path.encode()
+        self._service: Final = service
+        self._predict: Final = service.predict
+        self._keeper: Final = service.keeper
+        self._gate: Final = gate
+        self._guard: Final = guard
+        self._max_body_bytes: Final = max_body_bytes
+        self._loop: Final = asyncio.get_running_loop()
+        self._entries: list[_Entry] = []
+        self._turn_began = 0.0
+        self._in_turn = False
+
+    def wanted(self, headers: RawHeaders) -> Wanted | None:
+        """Returns what of a request's headers matters, or None if the application is to answer it."""
+        wanted: Wanted = {}
+        length: bytes | None = None
+        for name, value in headers:
+            if (key := _WANTED.get(name)) is not None:
+                text = value.decode("latin-1")
+                wanted[key] = f"{wanted[key]}, {text}" if key in wanted else text
+            elif name == b"content-length":
+                length = value if length is None else b""
+            elif name in _NOT_HERE:
+                return None
+        if length is None or not length.isdigit() or len(length) > _LENGTH_DIGITS:
+            return None
+        return wanted if int(length) <= self._max_body_bytes else None
+
+    def ask(self, connection: "Connection", headers: RawHeaders, wanted: Wanted, body: bytes) -> None:
+        """Has a request answered: within this turn of the loop or the next, or when it is its turn in the line."""
+        request = _Request(connection, headers, wanted, body, perf_counter())
+        if self._gate.has_line or (self._in_turn and request.arrived - self._turn_began > TURN_S):
+            self._gate.stand(_Claim(self, request))
+        else:
+            self._decide(request, None)
+
+    def admitted(self, request: "_Request", ticket: Ticket | None) -> None:
+        """Goes on with a request whose turn it is in the line, or, without a ticket, refuses it."""
+        if ticket is None:
+            REFUSED["overloaded"].inc()
+            self._reply(request, OVERLOADED)
+        else:
+            self._decide(request, ticket)
+
+    def _decide(self, request: "_Request", ticket: Ticket | None) -> None:
+        if not self._in_turn:
+            self._in_turn, self._turn_began = True, perf_counter()
+            self._loop.call_soon(self._end_turn)
+        answer: Answer | Asked | None
+        try:
+            if self._guard is not None and (refusal := self._guard.refusal(request.headers)) is not None:
+                code, answer = refusal
+                REFUSED[code].inc()
+            else:
+                answer = self._predict.decide(request.wanted, request.body)
+        except Exception as error:  # noqa: BLE001 (one request that nobody foresaw must not end the others)
+            answer = self._failed(error)
+        if type(answer) is Asked:
+            self._entries.append(_Entry(request, answer, ticket))
+            return
+        if isinstance(answer, Answer):
+            self._reply(request, answer, ticket)
+            return
+        request.connection.give_back(request.headers, request.body)
+        if ticket is not None:
+            self._gate.leave(ticket)
+
+    def _end_turn(self) -> None:
+        self._in_turn = False
+        entries, self._entries = self._entries, []
+        if entries:
+            try:
+                self._keep(entries)
+            except Exception as error:  # noqa: BLE001 (as above)
+                answer = self._failed(error, len(entries))
+                for entry in entries:
+                    self._reply(entry.request, answer, entry.ticket)
+        self._gate.admit_more()
+
+    def _keep(self, entries: Sequence["_Entry"]) -> None:
+        asked = [entry.asked for entry in entries]
+        told = self._keeper.tell(asked)
+        try:
+            self._keeper.append(asked, told)
+            synced = self._keeper.sync_soon()
+        except OutboxError as error:
+            if len(entries) == 1:
+                self._unkept(entries, told, error)
+                return
+            for entry in entries:  # there may be room for some
+                self._keep([entry])
+            return
+        if synced is None:
+            self._kept(entries, asked, told)
+        else:
+            synced.add_done_callback(partial(self._synced, entries, asked, told))
+
+    def _synced(
+        self,
+        entries: Sequence["_Entry"],
+        asked: Sequence[Asked],
+        told: Sequence[Told],
+        synced: "asyncio.Future[None]",
+    ) -> None:
+        error = synced.exception()
+        if error is None:
+            self._kept(entries, asked, told)
+        else:
+            assert isinstance(error, OutboxError)
+            self._unkept(entries, told, error)
+
+    def _kept(self, entries: Sequence["_Entry"], asked: Sequence[Asked], told: Sequence[Told]) -> None:
+        self._keeper.note_kept(asked, told)
+        last = self._service.parting
+        for entry, each in zip(entries, told, strict=True):
+            entry.request.connection.reply(answer_of(each, logged=True), last=last)
+            if entry.ticket is not None:
+                self._gate.leave(entry.ticket)
+        REQUESTS.labels(self.path, "200").inc(len(entries))
+        now = perf_counter()
+        note_durations([now - entry.request.arrived for entry in entries])
+
+    def _unkept(self, entries: Sequence["_Entry"], told: Sequence[Told], error: OutboxError) -> None:
+        for entry, each in zip(entries, told, strict=True):
+            try:
+                self._keeper.note_unkept(error)
+            except OutboxError:
+                answer = not_kept(error)
+            else:
+                answer = answer_of(each, logged=False)
+            self._reply(entry.request, answer, entry.ticket)
+
+    def _reply(self, request: "_Request", answer: Answer, ticket: Ticket | None = None) -> None:
+        request.connection.reply(answer, last=self._service.parting)
+        if ticket is not None:
+            self._gate.leave(ticket)
+        REQUESTS.labels(self.path, str(answer.status)).inc()
+        note_durations([perf_counter() - request.arrived])
+
+    def _failed(self, error: Exception, requests: int = 1) -> Answer:
+        log.error("request.failed", route=self.path, exc_info=error)
+        REFUSED["internal_error"].inc(requests)
+        return internal_error()
+
+
+class _Request(NamedTuple):
+    """A whole request, and when it was."""
+
+    connection: "Connection"
+    headers: RawHeaders
+    wanted: Wanted
+    body: bytes
+    arrived: float
+
+
+class _Entry(NamedTuple):
+    """A request that is decided, and answered when its event is kept."""
+
+    request: _Request
+    asked: Asked
+    ticket: Ticket | None
+
+
+class _Claim:
+    """A request in the line."""
+
+    __slots__ = ("_lane", "_request")
+
+    def __init__(self, lane: Lane, request: _Request) -> None:
+        self._lane = lane
+        self._request = request
+
+    def done(self) -> bool:
+        return self._request.connection.transport.is_closing()
+
+    def set_result(self, result: Ticket | None, /) -> None:
+        asyncio.get_running_loop().call_soon(self._lane.admitted, self._request, result)

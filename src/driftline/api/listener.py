@@ -1,0 +1,156 @@
+"""Where connections come from, and what they share: the application, the lane, the date, and when they are closed."""
+
+import asyncio
+import logging
+import math
+import socket
+import ssl
+from email.utils import formatdate
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from driftline.api.connection import Connection, head_of
+from driftline.api.handover import BACKLOG
+from driftline.contract.problems import Answer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from driftline.api.lane import Lane
+
+HANDSHAKE_S: Final = 10.0
+TICK_S: Final = 0.25
+CLOSE_S: Final = 5.0
+_POLL_S: Final = 0.02
+
+
+class Listener:
+    """Takes connections and has them answered, in the loop that makes it.
+
+    Args:
+        app: Answers; its lifespan is the caller's.
+        keep_alive_s: How long a connection may be idle, or take over the head of a request.
+        connections_max: Clients beyond that are sent away.
+        lane: Answers what it can without the application; None has all answered by it.
+
+    Attributes:
+        date: The header that all answers have, with its line break.
+    """
+
+    def __init__(
+        self, app: "ASGIApp", *, keep_alive_s: float, connections_max: int, lane: "Lane | None" = None
+    ) -> None:
+        self.loop: Final = asyncio.get_running_loop()
+        self.config: Final = _config(app)
+        self.state: Final = ServerState()
+        self.lane: Final = lane
+        self.keep_alive_s: Final = keep_alive_s
+        self.date = b""
+        self._ends: Final[dict[tuple[int, tuple[tuple[str, str], ...], bool], tuple[bytes, bytes]]] = {}
+        self._connections_max: Final = connections_max
+        self._server: asyncio.Server | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._dated = -math.inf
+        self._tick()
+
+    async def listen(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Returns when connections are taken.
+
+        Args:
+            listening: The socket, which stays the caller's; it may be shared with others.
+            tls: What HTTPS is served with; None serves HTTP.
+        """
+        self._server = await self.loop.create_server(
+            partial(Connection, self),
+            sock=listening.dup(),
+            backlog=BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_S if tls else None,
+        )
+
+    def take_no_more(self) -> None:
+        """Takes no connections from here on; those that are there stay."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def close(self, at_most_s: float = CLOSE_S) -> None:
+        """Takes no more connections, and closes those that are there: each with the answer that is on its way.
+
+        Args:
+            at_most_s: What is not answered by then is cut off.
+        """
+        self.take_no_more()
+        for connection in tuple(self.state.connections):
+            connection.shutdown()
+        deadline = self.loop.time() + at_most_s
+        while self.state.connections and self.loop.time() < deadline:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(_POLL_S)
+        for connection in tuple(self.state.connections):
+            connection.transport.abort()
+        for task in tuple(self.state.tasks):
+            task.cancel()
+        await asyncio.gather(*self.state.tasks, return_exceptions=True)
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are."""
+        return len(self.state.connections)
+
+    def wait_no_more_in_the_lane(self) -> None:
+        """Has the application wait for the bodies that are on their way."""
+        for connection in tuple(self.state.connections):
+            assert isinstance(connection, Connection)
+            connection.hand_over()
+
+    # -- for connections
+
+    def admit(self, connection: Connection) -> None:
+        """Sends a client away if there are too many."""
+        if len(self.state.connections) > self._connections_max:
+            connection.refuse(503)
+
+    def response(self, answer: Answer, *, last: bool) -> bytes:
+        """Returns the bytes of an answer of the lane's."""
+        key = answer.status, answer.headers, last
+        ends = self._ends.get(key)
+        if ends is None:
+            assert self.lane is not None
+            ends = self._ends[key] = head_of(answer, self.date, path=self.lane.path, last=last)
+        return b"%b%d%b%b" % (ends[0], len(answer.body), ends[1], answer.body)
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        if now - self._dated >= 1:
+            self._dated = now
+            date = formatdate(usegmt=True).encode()
+            self.date = b"date: " + date + b"\r\n"
+            self._ends.clear()
+            self.state.default_headers = [(b"date", date)]
+        for connection in tuple(self.state.connections):
+            assert isinstance(connection, Connection)
+            connection.look(now)
+        self._ticker = self.loop.call_later(TICK_S, self._tick)
+
+
+def _config(app: Any) -> Config:
+    config = Config(
+        app,
+        http=Connection,
+        loop="none",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+    )
+    config.load()
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    return config

@@ -52,13 +52,13 @@ def serve_here(config: ApiConfig, tls: Tls | None, parent: int, handover: Handov
     try:
         # Opens the files of all metrics. Where that fails later, counting fails for good, after the event was kept.
         ACCEPTED.inc(0)
-        context = tls and load_tls(tls)
-        uvloop.run(_serve(config, context, handover, connections_max))
-    except DriftlineError as error:  # it was right when the service started, and is read again by each new process
-        log.error("api.cannot_serve", error=error.message)
-        raise SystemExit(1) from None
     except OSError as error:
         log.error("api.cannot_serve", error=f"its metrics cannot be kept: {error.strerror}")
+        raise SystemExit(1) from None
+    try:
+        uvloop.run(_serve(config, tls and load_tls(tls), handover, connections_max))
+    except DriftlineError as error:  # it was right when the service started, and is read again by each new process
+        log.error("api.cannot_serve", error=error.message)
         raise SystemExit(1) from None
 
 

@@ -5,8 +5,8 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from driftline.api.admission import BURST_S, HELD_S, REFUSALS_PER_TICK, TICK_S, 
 from driftline.api.routes import Routes
 from tests.api.api_process import EXAMPLE, code_of, receive, status_of
 from tests.api.conftest import StartApi
-from tests.api.traffic import AGAIN, HEAD, HEAD_OF, Traffic
+from tests.api.traffic import AGAIN, HEAD, Traffic, begun_bodies, connect
 from tests.clock import run
 from tests.waiting import eventually, wait_until
 
@@ -31,10 +31,6 @@ def gated(max_in_flight: int, script: Callable[[Gate], Coroutine[Any, Any, None]
             await script(Gate(max_in_flight))
 
     run(main(), within_s=20)
-
-
-def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=20)
 
 
 def enter(gate: Gate) -> Ticket:
@@ -142,23 +138,6 @@ def test_under_overload_some_are_answered_the_rest_gets_a_503_and_health_answers
     refusals = api.metrics()['driftline_events_refused_total{reason="overloaded"}']
     assert refusals >= traffic.answers.count(503) + 1
     assert api.metrics()['driftline_requests_total{route="/predict",status="503"}'] == refusals
-
-
-@contextmanager
-def begun_bodies(port: int, many: int) -> Iterator[list[socket.socket]]:
-    """That many connections whose request has been let in and whose body is awaited.
-
-    Each is there before the next begins, so that they are no crush in which some would be refused.
-    """
-    head = HEAD_OF % 10_000 + b"Expect: 100-continue\r\n\r\n"
-    with ExitStack() as closing:
-
-        def begin() -> socket.socket | None:
-            connection = closing.enter_context(connect(port))
-            connection.sendall(head)
-            return connection if connection.recv(65536).startswith(b"HTTP/1.1 100 ") else None
-
-        yield [connection for _ in range(many) if (connection := wait_until(begin))]
 
 
 def test_bodies_that_drip_take_no_place_from_others(start_api: StartApi) -> None:

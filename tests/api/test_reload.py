@@ -47,8 +47,8 @@ class Folder:
         )
 
     def all_answer(self, version: str, path: str = "/predict") -> None:
-        """Returns when both processes have switched."""
-        wait_until(lambda: set(self.answers(8, path)) == {version})
+        """Returns when both processes have switched: twenty new connections do not all go to the same one."""
+        wait_until(lambda: set(self.answers(20, path)) == {version})
 
     def listed(self) -> dict[str, Any]:
         found: dict[str, Any] = self.api.client.get("/models").json()

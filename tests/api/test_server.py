@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,9 @@ from driftline.errors import ModelError, OutboxUnavailableError, PortError
 from driftline.ports import claim
 from tests.api.api_process import EXAMPLE, ApiProcess, code_of, receive, status_of
 from tests.api.conftest import StartApi
+from tests.api.traffic import begun_bodies
 from tests.processes import is_alive
 from tests.waiting import WaitUntil
-
-HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(EXAMPLE)
 
 
 def config(directory: Path, model: Path | None = None) -> ApiConfig:
@@ -90,9 +88,8 @@ def test_while_it_stops_it_is_not_ready_but_finishes_what_is_in_flight(
     start_api: StartApi, wait_until: WaitUntil
 ) -> None:
     api = start_api()
-    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as slow:
-        slow.sendall(HEAD + EXAMPLE[:5])
-        assert api.answers()  # so the head before it has been read
+    with begun_bodies(api.port, 1, len(EXAMPLE)) as [slow]:
+        slow.sendall(EXAMPLE[:5])
         api.process.send_signal(signal.SIGTERM)
         probe = b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n"
         refusal = wait_until(lambda: not_ready(api.send_raw(probe)))
@@ -106,9 +103,8 @@ def test_while_it_stops_it_is_not_ready_but_finishes_what_is_in_flight(
 
 def test_a_client_that_never_finishes_does_not_keep_it_from_stopping(start_api: StartApi) -> None:
     api = start_api()
-    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as slow:
-        slow.sendall(HEAD + EXAMPLE[:5])
-        assert api.answers()
+    with begun_bodies(api.port, 1) as [slow]:
+        slow.sendall(EXAMPLE[:5])
         assert api.stop() == 0
 
 

@@ -3,13 +3,16 @@
 import select
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
 from tests.api.api_process import EXAMPLE, is_whole, status_of
+from tests.waiting import wait_until
 
-HEAD_OF = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-HEAD = HEAD_OF % len(EXAMPLE)
+_HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+HEAD = _HEAD % len(EXAMPLE)
 AGAIN = HEAD + b"\r\n" + EXAMPLE
 
 
@@ -35,7 +38,7 @@ class Traffic:
         self._port = port
         self._keep_alive = keep_alive
         last = b"" if keep_alive else b"Connection: close\r\n"
-        self._request = HEAD_OF % len(body) + last + b"\r\n" + body
+        self._request = _HEAD % len(body) + last + b"\r\n" + body
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 
@@ -76,6 +79,28 @@ class Traffic:
             self.refused += 1
             self._stopping.wait(0.01)
             return None
+
+
+def connect(port: int) -> socket.socket:
+    """A connection that waits for an answer, but not for ever."""
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+@contextmanager
+def begun_bodies(port: int, many: int, length: int = 10_000) -> Iterator[list[socket.socket]]:
+    """That many connections whose request has been let in and whose body, so long, is awaited.
+
+    Each is there before the next begins, so that they are no crush in which some would be refused.
+    """
+    head = _HEAD % length + b"Expect: 100-continue\r\n\r\n"
+    with ExitStack() as closing:
+
+        def begin() -> socket.socket | None:
+            connection = closing.enter_context(connect(port))
+            connection.sendall(head)
+            return connection if connection.recv(65536).startswith(b"HTTP/1.1 100 ") else None
+
+        yield [connection for _ in range(many) if (connection := wait_until(begin))]
 
 
 def _is_closed(connection: socket.socket) -> bool:

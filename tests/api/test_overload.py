@@ -162,7 +162,7 @@ def test_bodies_that_drip_take_no_place_from_others(start_api: StartApi) -> None
             dripping.join()
 
 
-@pytest.mark.parametrize("begun", [b"", HEAD[:20]])
+@pytest.mark.parametrize("begun", [b"", HEAD[:20], HEAD + b"\r\n" + EXAMPLE[:5]])
 def test_hundreds_of_silent_connections_do_not_keep_others_out(start_api: StartApi, begun: bytes) -> None:
     api = start_api(max_in_flight=4)
     with ExitStack() as closing:
@@ -173,10 +173,10 @@ def test_hundreds_of_silent_connections_do_not_keep_others_out(start_api: StartA
             assert status_of(api.send_raw(AGAIN)) == 200
         for connection in silent:
             connection.shutdown(socket.SHUT_WR)  # half-closed, and still to be read from
-        assert status_of(api.send_raw(AGAIN)) == 200
+        wait_until(lambda: status_of(api.send_raw(AGAIN)) == 200)
 
 
-def test_nor_do_hundreds_of_bodies_that_stop_half_way(start_api: StartApi) -> None:
+def test_nor_do_hundreds_of_bodies_that_were_asked_for_and_stop_half_way(start_api: StartApi) -> None:
     api = start_api()
     with begun_bodies(api.port, 400) as silent:
         for connection in silent:

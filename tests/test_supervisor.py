@@ -114,6 +114,23 @@ def test_the_others_start_all_the_same_if_the_first_says_nothing() -> None:
     assert code == 0
 
 
+def test_what_runs_meanwhile_begins_when_each_has_said_something() -> None:
+    async def run() -> Lines:
+        lines: Lines = []
+        late = "import time; time.sleep(0.3); " + STAY
+        children = [child("first", STAY), child("second", late)]
+        supervisor = Supervisor(children, lambda name, text: lines.append((name, text)), timing=FAST)
+
+        async def meanwhile() -> None:
+            lines.append(("meanwhile", "began"))
+            supervisor.stop()
+
+        assert await asyncio.wait_for(supervisor.run(meanwhile), 20) == 0
+        return lines
+
+    assert asyncio.run(run())[:3] == [("first", "started"), ("second", "started"), ("meanwhile", "began")]
+
+
 def test_a_stop_in_the_head_start_starts_nobody_else() -> None:
     async def stop(supervisor: Supervisor, _: Lines) -> None:
         supervisor.stop()

@@ -40,6 +40,7 @@ class Timing:
         grace_s: What a child has to end after SIGTERM, before SIGKILL.
         terminal_poll_s: Time between two looks whether the terminal is still there.
         head_start_s: What the first child has to say its first word, before the others are started.
+        first_words_s: What all have to say theirs, before what is to run meanwhile is started.
     """
 
     backoff_first_s: float = 0.2
@@ -48,6 +49,7 @@ class Timing:
     grace_s: float = 20.0
     terminal_poll_s: float = 0.5
     head_start_s: float = 2.0
+    first_words_s: float = 10.0
 
 
 class Supervisor:
@@ -81,7 +83,7 @@ class Supervisor:
         """Returns the exit code when all children are gone: 0 after a requested stop, else that of the hopeless child.
 
         Args:
-            meanwhile: Runs beside the children, and is cancelled when they are stopped.
+            meanwhile: Runs beside the children, once each has said something, and is cancelled when they are stopped.
         """
         loop = asyncio.get_running_loop()
         # What the shell had us ignore (nohup, a job in the background) we go on ignoring.
@@ -94,7 +96,8 @@ class Supervisor:
                 for run in self._runs:
                     run.task = tasks.create_task(self._keep_running(run))
                     if run is self._runs[0]:
-                        await self._give_a_head_start(run)
+                        await self._hear_from([run], self._timing.head_start_s)
+                await self._hear_from(self._runs, self._timing.first_words_s)
                 if meanwhile:
                     beside.append(tasks.create_task(_as_coroutine(meanwhile)))
                 await self._stopping.wait()
@@ -126,11 +129,13 @@ class Supervisor:
             await asyncio.sleep(self._timing.terminal_poll_s)
         self._stopping.set()
 
-    async def _give_a_head_start(self, first: "_Run") -> None:
-        until = [asyncio.create_task(event.wait()) for event in (first.spoke, self._stopping)]
-        await asyncio.wait(until, timeout=self._timing.head_start_s, return_when=asyncio.FIRST_COMPLETED)
-        for task in until:
-            task.cancel()
+    async def _hear_from(self, runs: "Iterable[_Run]", at_most_s: float) -> None:
+        """Returns when each of them has said something, the time is up, or all are to stop."""
+        words: asyncio.Future[object] = asyncio.ensure_future(_all_set(run.spoke for run in runs))
+        stopping: asyncio.Future[object] = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait([words, stopping], timeout=at_most_s, return_when=asyncio.FIRST_COMPLETED)
+        words.cancel()
+        stopping.cancel()
 
     async def _keep_running(self, run: "_Run") -> None:
         backoff_s = self._timing.backoff_first_s
@@ -302,6 +307,11 @@ def _reason(code: int) -> str:
     with suppress(ValueError):
         return signal.Signals(-code).name
     return f"signal {-code}"
+
+
+async def _all_set(events: Iterable[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
 
 
 async def _as_coroutine(function: Callable[[], Awaitable[None]]) -> None:

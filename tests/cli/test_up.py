@@ -61,7 +61,6 @@ def test_a_newcomer_gets_from_nothing_to_a_line_in_the_log(start_up: StartUp, ru
 def test_it_stops_in_order_and_leaves_nothing_running(start_up: StartUp) -> None:
     up = start_up()
     assert up.api
-    wait_until(lambda: "log.opened" in up.output and "monitor.started" in up.output, within_s=30)
     groups = [up.pid_of("serve"), up.pid_of("worker"), up.pid_of("monitor")]
     assert up.signal(signal.SIGTERM) == 0
     assert up.output.index("api.stopped") < up.output.index("worker.stopped") < up.output.index("monitor.stopped")

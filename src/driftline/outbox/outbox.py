@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Literal
 
@@ -12,7 +12,7 @@ import structlog
 
 from driftline.durable import leads_to, sync_content
 from driftline.errors import OutboxError, OutboxFullError, OutboxUnavailableError
-from driftline.outbox.record import PAYLOAD_MAX_BYTES, encode, encode_all
+from driftline.outbox.record import encode, encode_all
 from driftline.outbox.root import OutboxRoot, open_segment
 from driftline.outbox.segments import release, remove_drained, segment_name
 
@@ -99,12 +99,12 @@ class Outbox:
         """
         self._look()
         seq = self.next_seq
-        self._refuse_hopeless(payload)
+        self._refuse_closed()
         self._write(encode(seq, payload))
         self.next_seq = seq + 1
         return seq
 
-    def append_all(self, payloads: Sequence[bytes]) -> int:
+    def append_all(self, payloads: Iterable[bytes]) -> int:
         """Appends events, all of them or none, and returns the first one's seq; the others follow it.
 
         Only a process that is killed meanwhile may leave the first ones without the last; nobody was told of them.
@@ -115,18 +115,19 @@ class Outbox:
         """
         self._look()
         first = self.next_seq
-        self._refuse_hopeless(max(payloads, key=len, default=b""))
-        self._write(encode_all(first, payloads))
-        self.next_seq = first + len(payloads)
+        self._refuse_closed()
+        records = encode_all(first, payloads)
+        self._write(records.content)
+        self.next_seq = first + records.events
         if self._segment_bytes >= self._segment_max_bytes:
             # It may hold most of what the outbox may, and while it is the one appended to, nothing releases it.
             with suppress(OutboxUnavailableError):  # the next append tries again
                 self._next_segment()
         return first
 
-    def _refuse_hopeless(self, payload: bytes) -> None:
-        if self._closed or len(payload) > PAYLOAD_MAX_BYTES:
-            raise OutboxUnavailableError("the outbox is closed" if self._closed else "the event is too long")
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise OutboxUnavailableError("the outbox is closed")
 
     def _write(self, records: bytes) -> None:
         if self.held_bytes + len(records) > self._max_bytes:

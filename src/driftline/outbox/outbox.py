@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -22,6 +22,7 @@ Sync = Literal["os", "always"]
 _PROBE_EVERY_S = 1.0
 _ONE_EVENT_BYTES = 64 * 1024
 _LOOK_EVERY_S = 0.05
+_MOST_PARTS = os.sysconf("SC_IOV_MAX")
 
 
 class Outbox:
@@ -100,7 +101,7 @@ class Outbox:
         self._look()
         seq = self.next_seq
         self._refuse_closed()
-        self._write(encode(seq, payload))
+        self._write([encode(seq, payload)])
         self.next_seq = seq + 1
         return seq
 
@@ -117,7 +118,7 @@ class Outbox:
         first = self.next_seq
         self._refuse_closed()
         records = encode_all(first, payloads)
-        self._write(records.content)
+        self._write(records.parts)
         self.next_seq = first + records.events
         if self._segment_bytes >= self._segment_max_bytes:
             # It may hold most of what the outbox may, and while it is the one appended to, nothing releases it.
@@ -129,18 +130,19 @@ class Outbox:
         if self._closed:
             raise OutboxUnavailableError("the outbox is closed")
 
-    def _write(self, records: bytes) -> None:
-        if self.held_bytes + len(records) > self._max_bytes:
-            raise self._full(len(records))
+    def _write(self, parts: Sequence[bytes]) -> None:
+        size_bytes = sum(map(len, parts))
+        if self.held_bytes + size_bytes > self._max_bytes:
+            raise self._full(size_bytes)
         fd = self._fd
         if fd is None or self._segment_bytes >= self._segment_max_bytes:
             fd = self._next_segment()
         try:
-            written = os.write(fd, records)
+            written = _written(fd, parts)
         except OSError as error:
             self._cut_back(fd)
             raise OutboxUnavailableError(f"the outbox cannot be written: {error.strerror}") from error
-        if written != len(records):
+        if written != size_bytes:
             self._cut_back(fd)
             raise OutboxUnavailableError("the outbox cannot be written: no space left")
         self._segment_bytes += written
@@ -301,6 +303,13 @@ class Outbox:
             for future in served:
                 if not future.done():
                     future.set_result(None)
+
+
+def _written(fd: int, parts: Sequence[bytes]) -> int:
+    """Returns how much of the parts one system call has written."""
+    if 1 < len(parts) <= _MOST_PARTS:
+        return os.writev(fd, parts)
+    return os.write(fd, parts[0] if len(parts) == 1 else b"".join(parts))
 
 
 def _sync_and_close(fds: list[int]) -> None:

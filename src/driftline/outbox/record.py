@@ -57,11 +57,11 @@ class Records(NamedTuple):
     """Records whose seqs follow one another.
 
     Attributes:
-        content: The bytes that are appended to a segment for them.
+        parts: The bytes that are appended to a segment for them, in a few parts.
         events: How many there are.
     """
 
-    content: bytes
+    parts: list[bytes]
     events: int
 
 
@@ -72,7 +72,7 @@ def encode_all(first_seq: int, payloads: Iterable[bytes]) -> Records:
         OutboxUnavailableError: An event is too long.
     """
     checked, header = _CHECKED.pack, _HEADER.pack
-    payloads, next_seq, whole = iter(payloads), first_seq, []
+    payloads, next_seq, whole = iter(payloads), first_seq, list[bytes]()
     while some := list(islice(payloads, _AT_ONCE)):
         lengths = list(map(len, some))
         if max(lengths) > PAYLOAD_MAX_BYTES:
@@ -83,7 +83,7 @@ def encode_all(first_seq: int, payloads: Iterable[bytes]) -> Records:
             parts.append(payload)
         next_seq += len(some)
         whole.append(b"".join(parts))
-    return Records(b"".join(whole), next_seq - first_seq)
+    return Records(whole, next_seq - first_seq)
 
 
 def decode(buffer: bytes, start: int) -> Record | None:

@@ -23,6 +23,7 @@ from driftline.api.served import Served
 from driftline.contract.package import read_package, seed_package, seed_schema
 from driftline.contract.problems import InvalidFieldsError, pointer
 from driftline.contract.request import RequestDecoder
+from driftline.contract.rows import Rows
 from driftline.contract.schema import Feature, ModelSchema
 from driftline.contract.table import features_of_columns
 from driftline.errors import InputError
@@ -55,7 +56,7 @@ def stream(table: pa.Table, **options: Any) -> bytes:
 
 
 def read(table: pa.Table, max_rows: int = 10, **options: Any) -> list[tuple[Any, ...]]:
-    return [astuple(row) for row in read_rows(SCHEMA, DECODER, stream(table, **options), max_rows)]
+    return [astuple(row) for row in read_rows(SCHEMA, DECODER, stream(table, **options), max_rows).features]
 
 
 def refused(body: bytes, max_rows: int = 10) -> InputError:
@@ -116,8 +117,19 @@ def test_columns_are_taken_whole_exactly_where_each_of_their_values_is(rows: lis
     columns = {name: list(values) for name, values in zip(SCHEMA.names, zip(*rows, strict=True), strict=True)}
     types = [pa.float64(), pa.int64(), pa.bool_(), pa.string(), pa.string()]
     table = pa.table([pa.array(each, kind) for each, kind in zip(columns.values(), types, strict=True)], SCHEMA.names)
-    found = outcome(lambda: read_rows(SCHEMA, DECODER, stream(table), 10))
+    found = outcome(lambda: read_rows(SCHEMA, DECODER, stream(table), 10).features)
     assert found == outcome(lambda: features_of_columns(SCHEMA, DECODER, columns))
+
+
+def test_what_is_scored_comes_as_columns_too_where_all_of_it_is_numbers() -> None:
+    features = (Feature("n", "float"), Feature("c", "category", role="context"), Feature("b", "bool"))
+    schema = ModelSchema(name="m", version="1", output="regression", features=features)
+    table = pa.table({"b": [True, False], "c": ["x", "y"], "n": pa.array([0.5, -1], pa.float32())})
+    rows = read_rows(schema, RequestDecoder(schema), stream(table), 10)
+    assert rows.inputs is not None
+    assert [column.tolist() for column in rows.inputs] == [[0.5, -1.0], [True, False]]
+    assert list(map(astuple, rows.features)) == [(0.5, "x", True), (-1.0, "y", False)]
+    assert read_rows(SCHEMA, DECODER, stream(pa.table(GOOD)), 10).inputs is None
 
 
 @pytest.mark.parametrize(
@@ -157,7 +169,7 @@ def test_rows_are_counted_over_all_batches_of_a_stream() -> None:
         for _ in range(6):
             writer.write_table(table)
     assert refused(sink.getvalue(), 11).reason == "too_many_rows"
-    assert len(read_rows(SCHEMA, DECODER, sink.getvalue(), 12)) == 12
+    assert len(read_rows(SCHEMA, DECODER, sink.getvalue(), 12).features) == 12
 
 
 def test_dictionaries_are_no_way_around_the_limits() -> None:
@@ -191,7 +203,7 @@ def test_what_is_no_stream_is_refused(body: bytes) -> None:
 )
 def test_answers_come_in_columns(declared: Any, values: list[tuple[Any, ...]]) -> None:
     schema = ModelSchema(name="m", version="1", features=(Feature(name="f", type="float"),), **declared)
-    table = pa.ipc.open_stream(encode_rows(schema, ["one", "two"], values)).read_all()
+    table = pa.ipc.open_stream(encode_rows(schema, [b'"one"', b'"two"'], list(zip(*values, strict=True)))).read_all()
     assert [tuple(row.values()) for row in table.to_pylist()] == [
         (request_id, *each) for request_id, each in zip(["one", "two"], values, strict=True)
     ]
@@ -252,7 +264,7 @@ def test_nobody_who_sends_no_arrow_loads_it() -> None:
 def test_a_large_stream_is_read_beside_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
 
-    def noted(*args: Any) -> list[Any]:
+    def noted(*args: Any) -> Rows:
         threads.append(threading.current_thread() is threading.main_thread())
         return read_rows(*args)
 
@@ -261,5 +273,5 @@ def test_a_large_stream_is_read_beside_everything_else(monkeypatch: pytest.Monke
     served = Served(package, load_model(package))
     for rows in (1, 10_000):
         body = stream(pa.table({"feature_1": [1.5] * rows, "feature_2": [0.0] * rows}))
-        assert len(asyncio.run(batch._read(served, body, "arrow", 10_000))) == rows
+        assert len(asyncio.run(batch._read(served, body, "arrow", 10_000)).features) == rows
     assert threads == [True, False]

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from hypothesis import strategies as st
 
 from driftline.api.keeper import Asked, Keeper, Origin
 from driftline.api.served import SLICE_VALUES, Served
-from driftline.contract.checksum import vouched
+from driftline.contract.checksum import vouched, with_checksum
+from driftline.contract.event import encode, timestamp
 from driftline.contract.package import Package
 from driftline.contract.problems import InvalidFieldsError
+from driftline.contract.request_ids import RequestIds
 from driftline.contract.schema import Feature, ModelSchema, Row
 from driftline.errors import OutboxFullError
 from driftline.outbox.outbox import Outbox
@@ -207,7 +210,8 @@ def keeper_of(outbox: Outbox, *, serve_unlogged: bool = False) -> Keeper:
         durable=False,
         serve_unlogged=serve_unlogged,
         clock=lambda: NOW_NS,
-        make_id=lambda: f"id-{next(ids) % 1000}",
+        make_id=lambda: f"id-{next(ids)}",
+        make_ids=lambda count, _: RequestIds([b'"id-%d"' % each for each in islice(ids, count)]),
     )
 
 
@@ -276,6 +280,23 @@ def test_the_lines_of_a_batch_are_those_of_its_rows_to_the_byte(
         found.append(lines(outbox))
     assert found[0] == found[1]
     assert all(map(vouched, found[0]))
+
+
+def test_a_long_batch_has_the_lines_of_its_rows_too(outbox: Outbox) -> None:
+    served, at = seed(Constant(0.25)), timestamp(NOW_NS)
+    rows = [served.decoder.make(number / 7, float(number)) for number in range(1000)]
+
+    async def keep() -> list[str]:
+        return list((await keeper_of(outbox).keep_all(served, await served.score_many(rows), Origin())).request_ids)
+
+    ids, schema = asyncio.run(keep()), served.schema
+    ends = (schema.name, schema.version, None, None, None)
+    assert lines(outbox) == [
+        with_checksum(
+            encode(served.outputs.event(ids[seq], row, 0.25, 0, at, 1, "prediction", outbox.producer, seq, *ends))
+        )
+        for seq, row in enumerate(rows)
+    ]
 
 
 @pytest.mark.parametrize("at", [0, SLICE_VALUES // 2, SLICE_VALUES // 2 + 3])

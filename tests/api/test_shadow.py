@@ -65,7 +65,7 @@ class Stage:
     async def predict(self, *incomes: float) -> list[str]:
         served = self.roster.default()
         rows = served.score_all([served.decoder.make(income, "c") for income in incomes])
-        return (await self.keeper.keep_all(served, rows, ORIGIN)).request_ids
+        return list((await self.keeper.keep_all(served, rows, ORIGIN)).request_ids)
 
     def events(self) -> list[dict[str, Any]]:
         reader = OutboxReader(self.outbox.root, self.outbox.producer)

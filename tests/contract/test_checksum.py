@@ -4,7 +4,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.contract.checksum import claims_checksum, vouched, with_checksum
+from driftline.contract.checksum import all_with_checksum, claims_checksum, crc32, vouched, with_checksum
 
 EVENT = b'{"request_id":"01a2","seq":7,"client_request_id":"12345678"}'
 
@@ -42,3 +42,14 @@ def test_a_damaged_name_of_the_checksum_does_not_make_a_line_one_from_before_the
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_do_not_vouch(line: bytes) -> None:
     assert not vouched(line)
+
+
+@given(st.lists(st.binary(max_size=60)))
+def test_many_get_what_each_gets_alone(bodies: list[bytes]) -> None:
+    assert all_with_checksum(bodies) == [with_checksum(body + b"}") for body in bodies]
+
+
+@given(st.binary(max_size=2000), st.integers(0, 2**32 - 1))
+def test_the_checksum_is_zlibs(content: bytes, start: int) -> None:
+    assert crc32(content) == zlib.crc32(content)
+    assert crc32(content, start) == zlib.crc32(content, start)

@@ -100,3 +100,24 @@ def test_what_is_answered_stands_in_the_event_to_the_byte(name: str) -> None:
     event = encode(outputs.event("id", features, *values, "at", 1, "shadow", "p", 0, "m", "1", None, None, None))
     told = encode(outputs.response("id", *values)).removeprefix(b'{"request_id":"id",').removesuffix(b"}")
     assert b"},%s," % told + b'"timestamp":"at"' in event
+
+
+@pytest.mark.parametrize("schema", [model("binary"), model("binary", "no", "yes", threshold=0.3), model("regression")])
+@given(scores=st.lists(st.one_of(st.floats(0, 1), st.floats()), min_size=1, max_size=4))
+def test_many_scores_are_told_as_one_by_one(schema: ModelSchema, scores: list[float]) -> None:
+    outputs = outputs_of(schema)
+    try:
+        expected = list(map(outputs.of, scores))
+    except (InputError, ScoringError) as error:
+        with pytest.raises(type(error), match=error.message):
+            outputs.of_all(scores)
+        return
+    assert list(zip(*outputs.of_all(scores), strict=True)) == expected
+
+
+def test_many_scores_of_several_classes_are_told_as_one_by_one() -> None:
+    outputs = outputs_of(model("multiclass", "a", "b"))
+    scores = [(0.25, 0.75), (0.5, 0.5)]
+    assert list(zip(*outputs.of_all(scores), strict=True)) == list(map(outputs.of, scores))
+    with pytest.raises(ScoringError, match="has 2 classes"):
+        outputs.of_all([*scores, (1.0,)])

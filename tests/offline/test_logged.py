@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from driftline.api.served import Scored, Served
+from driftline.api.served import ScoredRows, Served
 from driftline.contract.package import read_package, seed_package
 from driftline.errors import OutboxFullError
 from driftline.offline import logged
@@ -23,7 +23,7 @@ def destination(world: World) -> Destination:
     return Destination(world.root.path, LocalSender(world.log_dir), "os", 1_000_000, 100_000)
 
 
-def piece() -> tuple[Served, list[Scored]]:
+def piece() -> tuple[Served, ScoredRows]:
     package = read_package(seed_package())
     served = Served(package, load_model(package))
     return served, served.score_all([served.decoder.make(at / 100, 1.0) for at in range(ROWS)])

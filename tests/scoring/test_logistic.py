@@ -1,13 +1,15 @@
 import math
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.scoring import load_package, seed_package
-from driftline.scoring.linear import WeightedSum
-from driftline.scoring.logistic import LogisticModel, sigmoid
+from driftline.scoring.linear import LinearModel, WeightedSum
+from driftline.scoring.logistic import LogisticModel, SoftmaxModel, sigmoid
+from driftline.scoring.model import ScoresColumns
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 rows = st.tuples(finite, finite)
@@ -55,3 +57,36 @@ def test_terms_that_overflow_in_both_directions_have_no_score() -> None:
 def test_a_row_of_the_wrong_length_is_an_error_and_not_another_score() -> None:
     with pytest.raises(ValueError, match=r"shorter|longer"):
         LogisticModel(WeightedSum(0.0, [1.0, 2.0])).score_row([1.0])
+
+
+def models_of(bias: float, weights: tuple[float, ...]) -> list[ScoresColumns]:
+    weighted = WeightedSum(bias, weights)
+    return [LogisticModel(weighted), LinearModel(weighted), SoftmaxModel([weighted, WeightedSum(-bias, weights[::-1])])]
+
+
+wide = st.floats(-1e3, 1e3) | st.sampled_from([0.0, -0.0, 1e200, sys.float_info.max, -sys.float_info.max, 5e-324])
+
+
+@given(
+    st.lists(st.tuples(wide, st.integers(-(2**53), 2**53), st.booleans()), min_size=1),
+    wide,
+    st.tuples(wide, wide, wide),
+)
+def test_columns_score_as_their_rows_do_to_the_last_bit(
+    rows: list[tuple[float, int, bool]], bias: float, weights: tuple[float, float, float]
+) -> None:
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    for model in models_of(bias, weights):
+        assert repr(model.score_columns(columns)) == repr([model.score_row(row) for row in rows])
+
+
+def test_columns_of_float32_score_as_the_numbers_that_they_hold() -> None:
+    column = np.array([0.1, -7.3, 1e30], dtype=np.float32)
+    for model in models_of(0.1, (0.3,)):
+        assert list(model.score_columns([column])) == [model.score_row((value,)) for value in column.tolist()]
+
+
+def test_the_wrong_number_of_columns_is_an_error_and_not_another_score() -> None:
+    for model in models_of(0.0, (1.0, 2.0)):
+        with pytest.raises(ValueError, match=r"shorter|longer"):
+            model.score_columns([np.zeros(2)])

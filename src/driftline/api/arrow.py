@@ -10,17 +10,17 @@ import pyarrow.compute as pc
 from driftline.api.arrow_messages import rows_of
 from driftline.contract.outputs import PREDICTED_CLASS, PREDICTION, PROBABILITIES, PROBABILITY
 from driftline.contract.problems import FieldError, InvalidFieldsError
-from driftline.contract.request import Features, RequestDecoder
-from driftline.contract.rows import too_many
-from driftline.contract.schema import MOST_CHARS, MOST_EXACT, Feature, ModelSchema, misfit, noun
+from driftline.contract.request import RequestDecoder
+from driftline.contract.rows import Rows, too_many
+from driftline.contract.schema import MOST_CHARS, MOST_EXACT, Column, Feature, ModelSchema, misfit, noun
 from driftline.contract.table import features_of_columns
 from driftline.errors import InputError
 
 _BRING_ROWS: Final = {"record batch": False, "dictionary": True}
 
 
-def read_rows(schema: ModelSchema, decoder: RequestDecoder, body: bytes, max_rows: int) -> list[Features]:
-    """Returns the features of each row of a stream, checked as those of a JSON body are.
+def read_rows(schema: ModelSchema, decoder: RequestDecoder, body: bytes, max_rows: int) -> Rows:
+    """Returns the rows of a stream, checked as those of a JSON body are.
 
     Args:
         schema: What the model takes.
@@ -45,17 +45,21 @@ def read_rows(schema: ModelSchema, decoder: RequestDecoder, body: bytes, max_row
         plain = [_plain(feature, columns.get(feature.name)) for feature in schema.features]
         whole = [values for values in plain if values is not None]
         if len(whole) == len(plain):
-            return list(map(decoder.make, *whole))
-    return features_of_columns(schema, decoder, {name: column.to_pylist() for name, column in columns.items()})
+            lists = (values if isinstance(values, list) else values.tolist() for values in whole)
+            inputs = [values for feature, values in zip(schema.features, whole, strict=True) if feature.role == "input"]
+            arrays = [values for values in inputs if not isinstance(values, list)]
+            return Rows(list(map(decoder.make, *lists)), arrays if len(arrays) == len(inputs) else None)
+    plainest = {name: column.to_pylist() for name, column in columns.items()}
+    return Rows(features_of_columns(schema, decoder, plainest))
 
 
-def encode_rows(schema: ModelSchema, request_ids: Sequence[str], values: Sequence[tuple[Any, ...]]) -> bytes:
+def encode_rows(schema: ModelSchema, request_ids: Sequence[bytes], values: Sequence[Sequence[Any]]) -> bytes:
     """Returns the stream that answers rows: their request ids, and what the model gives, in columns.
 
     Args:
         schema: What the model gives.
-        request_ids: One for each row.
-        values: What each is answered, in the order of the output's fields.
+        request_ids: One for each row, as JSON.
+        values: What they are answered: a column for each of the output's fields, in their order.
     """
     label = pa.string() if schema.classes and isinstance(schema.classes[0], str) else pa.int64()
     types = {
@@ -69,8 +73,10 @@ def encode_rows(schema: ModelSchema, request_ids: Sequence[str], values: Sequenc
         "multiclass": (PROBABILITIES, PREDICTED_CLASS),
         "regression": (PREDICTION,),
     }[schema.output]
-    columns = [pa.array(column, types[name]) for name, column in zip(names, zip(*values, strict=True), strict=True)]
-    rows = pa.record_batch([pa.array(request_ids, pa.string()), *columns], names=["request_id", *names])
+    columns = [pa.array(column, types[name]) for name, column in zip(names, values, strict=True)]
+    # An id as JSON is one between quotes.
+    ids = pc.binary_slice(pa.array(request_ids, pa.binary()), 1, -1).cast(pa.string())
+    rows = pa.record_batch([ids, *columns], names=["request_id", *names])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as stream:
         stream.write_batch(rows)
@@ -126,13 +132,14 @@ def _refuse_long(feature: Feature, texts: Sequence[pa.Array]) -> None:
             raise InvalidFieldsError([FieldError((feature.name,), "text_too_long", detail)])
 
 
-def _plain(feature: Feature, column: pa.ChunkedArray | None) -> list[Any] | None:
+def _plain(feature: Feature, column: pa.ChunkedArray | None) -> Column | list[Any] | None:
     """Returns the values of a column that all are its feature's, or None where each has to be looked at."""
     if column is None or (column.null_count and not feature.nullable) or not _fits(feature, column):
         return None
     if column.null_count or feature.type == "category":
         return list(column.to_pylist())
-    return list(column.to_numpy().tolist())  # five times as fast
+    values: Column = column.to_numpy()  # five times as fast
+    return values
 
 
 def _fits(feature: Feature, column: pa.ChunkedArray) -> bool:
@@ -149,7 +156,7 @@ def _fits(feature: Feature, column: pa.ChunkedArray) -> bool:
     return (
         (pa.types.is_float64(kind) or pa.types.is_float32(kind))
         and pc.all(pc.is_finite(column)).as_py() is not False
-        and _in_range(feature, column, float("inf"))
+        and (feature.range is None or _in_range(feature, column, float("inf")))
     )
 
 

@@ -11,13 +11,15 @@ from driftline.api.beside import LARGE_BYTES, read_beside
 from driftline.api.keeper import Headers, Origin
 from driftline.api.predict import NOT_LOGGED, check_framing, failed, not_kept, refuse
 from driftline.api.routes import KeptRoute
-from driftline.api.served import Scored, Served
+from driftline.api.served import ScoredRows, Served
 from driftline.api.service import Service
-from driftline.contract.event import encode, encode_lines
+from driftline.contract.columns import objects
 from driftline.contract.headers import is_json, media_type, most_wanted
 from driftline.contract.openapi_batch import ARROW_TYPE, BATCH_PATH, LINES_TYPES
 from driftline.contract.problems import Answer
 from driftline.contract.request import Features
+from driftline.contract.request_ids import RequestIds
+from driftline.contract.rows import Rows
 from driftline.errors import InputError, ModelNotFoundError, OutboxError, ScoringError
 
 Form = Literal["array", "lines", "arrow"]
@@ -68,7 +70,8 @@ async def predict_batch(service: Service, served: Served, limits: Limits, header
     try:
         check_framing(headers, body, limits.body_bytes)
         given, told = _forms(headers)
-        scored = await served.score_many(await _read(served, body, FORMS[given], limits.rows))
+        rows = await _read(served, body, FORMS[given], limits.rows)
+        scored = await served.score_many(rows.features, rows.inputs)
     except InputError as error:
         return refuse(error)
     except ScoringError as error:
@@ -102,13 +105,17 @@ def _check_arrow() -> None:
         raise InputError("unsupported_media_type", detail) from error
 
 
-async def _read(served: Served, body: bytes, form: Form, max_rows: int) -> list[Features]:
+async def _read(served: Served, body: bytes, form: Form, max_rows: int) -> Rows:
     if form == "arrow":
         from driftline.api.arrow import read_rows  # noqa: PLC0415
 
         if len(body) < _SMALL_BYTES:
             return read_rows(served.schema, served.decoder, body, max_rows)
         return await read_beside(len(body), read_rows, served.schema, served.decoder, body, max_rows)
+    return Rows(await _read_json(served, body, form, max_rows))
+
+
+async def _read_json(served: Served, body: bytes, form: Form, max_rows: int) -> list[Features]:
     array, reader = form == "array", served.rows
     if len(body) > LARGE_BYTES:
         return await read_beside(len(body), reader.read, body, array=array, max_rows=max_rows)
@@ -120,11 +127,10 @@ async def _read(served: Served, body: bytes, form: Form, max_rows: int) -> list[
     return await read_beside(len(body), reader.read_with_care, body, array=array, max_rows=max_rows)
 
 
-def _told(served: Served, form: Form, request_ids: list[str], scored: list[Scored]) -> bytes:
+def _told(served: Served, form: Form, request_ids: RequestIds, scored: ScoredRows) -> bytes:
     if form == "arrow":
         from driftline.api.arrow import encode_rows  # noqa: PLC0415
 
-        return encode_rows(served.schema, request_ids, [each.values for each in scored])
-    response = served.outputs.response
-    rows = [response(request_id, *values) for request_id, (_, values) in zip(request_ids, scored, strict=True)]
-    return encode(rows) if form == "array" else encode_lines(rows)
+        return encode_rows(served.schema, request_ids.encoded, scored.columns)
+    told = zip(served.outputs.names, scored.texts, strict=True)
+    return objects([("request_id", request_ids.encoded), *told], array=form == "array")

@@ -10,11 +10,15 @@ import structlog
 from uuid_utils import uuid7
 
 from driftline.api.metrics import ACCEPTED, REFUSED, UNLOGGED
-from driftline.api.served import SLICE_VALUES, Scored, Served
+from driftline.api.served import SLICE_VALUES, Scored, ScoredRows, Served
 from driftline.contract.checksum import all_with_checksum, with_checksum
-from driftline.contract.event import SCHEMA_VERSION, encode, encoded_heads, lines_of, timestamp
+from driftline.contract.columns import encoded, pieces
+from driftline.contract.event import SCHEMA_VERSION, encode, lines_of, timestamp
 from driftline.contract.headers import parse_request_id, parse_traceparent
 from driftline.contract.line import after_seq, before_seq, bodies
+from driftline.contract.logged import as_they_came
+from driftline.contract.request import Features
+from driftline.contract.request_ids import RequestIds, new_request_ids
 from driftline.errors import OutboxError, OutboxFullError
 from driftline.outbox.outbox import Outbox
 
@@ -87,29 +91,29 @@ class Told(NamedTuple):
 Beside = Callable[[Served, Sequence[Scored], Sequence[str], Origin], None]
 
 
-class Kept(NamedTuple):
-    """Predictions that may be told.
+class KeptRows(NamedTuple):
+    """The predictions of a batch that may be told.
 
     Attributes:
         request_ids: One for each row, in their order.
         logged: False where they could not be kept, and are to be answered all the same.
     """
 
-    request_ids: list[str]
+    request_ids: RequestIds
     logged: bool
 
 
-async def _encoded_heads(served: Served, request_ids: Sequence[str], scored: Sequence[Scored]) -> list[bytes]:
-    """Returns how each event begins; of wide rows others get their turn meanwhile."""
-    logged, head = served.logged, served.outputs.head
+async def _encoded_features(served: Served, features: Sequence[Features]) -> list[bytes]:
+    """Returns what of the features is logged; of wide rows others get their turn meanwhile."""
+    logged = served.logged
     rows = max(1, SLICE_VALUES // len(served.schema.features))
-    heads: list[bytes] = []
-    for start in range(0, len(scored), rows):
+    texts: list[bytes] = []
+    for start in range(0, len(features), rows):
         if start:
             await asyncio.sleep(0)
-        part = zip(request_ids[start : start + rows], scored[start : start + rows], strict=True)
-        heads += encoded_heads([head(request_id, logged(features), *values) for request_id, (features, values) in part])
-    return heads
+        part = features[start : start + rows]
+        texts += encoded(part if logged is as_they_came else map(logged, part))
+    return texts
 
 
 def new_request_id() -> str:
@@ -127,6 +131,7 @@ class Keeper:
         beside: Called with what was kept, for whoever has something to do with it once it is answered.
         clock: Nanoseconds since 1970.
         make_id: Gives a new request id at each call.
+        make_ids: Gives so many new request ids, at a time in nanoseconds since 1970.
     """
 
     def __init__(
@@ -138,6 +143,7 @@ class Keeper:
         beside: Beside | None = None,
         clock: Callable[[], int] = time.time_ns,
         make_id: Callable[[], str] = new_request_id,
+        make_ids: Callable[[int, int], RequestIds] = new_request_ids,
     ) -> None:
         self._outbox: Final = outbox
         self._durable: Final = durable
@@ -145,6 +151,7 @@ class Keeper:
         self._beside: Final = beside
         self._clock: Final = clock
         self._make_id: Final = make_id
+        self._make_ids: Final = make_ids
         self._keeping = True
         self._afters: Final[WeakKeyDictionary[Served, bytes]] = WeakKeyDictionary()
 
@@ -225,29 +232,32 @@ class Keeper:
             after = self._afters[served] = after_seq(schema.name, schema.version, origin)
         return after
 
-    async def keep_all(self, served: Served, scored: Sequence[Scored], origin: Origin) -> Kept:
+    async def keep_all(self, served: Served, scored: ScoredRows, origin: Origin) -> KeptRows:
         """Returns when the events of predictions are kept, by one append: all of them or none.
 
         Raises:
             OutboxFullError: They are not, for the outbox is full; nothing may be told.
             OutboxUnavailableError: They are not, for the outbox cannot be written; nothing may be told.
         """
-        make_id, outbox, schema = self._make_id, self._outbox, served.schema
-        request_ids = [make_id() for _ in scored]
-        heads = await _encoded_heads(served, request_ids, scored)
+        outbox, schema, count = self._outbox, served.schema, len(scored)
+        request_ids = self._make_ids(count, self._clock())
+        features = ("features", await _encoded_features(served, scored.features))
+        told = zip(served.outputs.names, scored.texts, strict=True)
+        heads = pieces([("request_id", request_ids.encoded), features, *told])
         # From here to the append nobody else may have a seq.
         before = (timestamp(self._clock()), SCHEMA_VERSION, "prediction", outbox.producer)
         try:
-            outbox.append_all(lines_of(heads, outbox.next_seq, before, (schema.name, schema.version, *origin)))
+            after = (schema.name, schema.version, *origin)
+            outbox.append_all(lines_of(heads, outbox.next_seq, count, before, after))
             if self._durable:
                 await outbox.synced()
         except OutboxError as error:
-            self.note_unkept(error, len(scored))
-            return Kept(request_ids, logged=False)
-        self._is_keeping(len(scored))
+            self.note_unkept(error, count)
+            return KeptRows(request_ids, logged=False)
+        self._is_keeping(count)
         if self._beside is not None:
             self._beside(served, scored, request_ids, origin)
-        return Kept(request_ids, logged=True)
+        return KeptRows(request_ids, logged=True)
 
     def keep_beside(self, served: Served, scored: Sequence[tuple[str, Scored, Origin]]) -> None:
         """Returns when what a challenger gives for rows that are answered is in the outbox, under their request ids.

@@ -1,6 +1,6 @@
 """MLflow's scoring protocol: ``/invocations``, ``/ping`` and ``/version``, as its own server answers them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -12,11 +12,11 @@ from driftline.api.answering import answered
 from driftline.api.batch import Limits
 from driftline.api.beside import read_beside
 from driftline.api.health import readiness
-from driftline.api.keeper import Headers, Keeper, Kept, Origin
+from driftline.api.keeper import Headers, Keeper, KeptRows, Origin
 from driftline.api.observe import respond
 from driftline.api.predict import JSON_HEADERS, NOT_LOGGED, Choose, check_framing, failed, not_kept, refuse
 from driftline.api.routes import Form, KeptRoute
-from driftline.api.served import Scored, Served
+from driftline.api.served import ScoredRows, Served
 from driftline.api.service import Service
 from driftline.contract.event import encode
 from driftline.contract.frames import Frame, frame_of_csv, frame_of_json
@@ -41,7 +41,7 @@ SMALL_BYTES: Final = 1 << 16
 _CSV: Final = "text/csv"
 _JSON: Final = "application/json"
 
-Tell = Callable[[Served, Sequence[Scored], Kept], list[Any]]
+Tell = Callable[[Served, ScoredRows, KeptRows], list[Any]]
 
 
 def mlflow_routes(service: Service, limits: Limits) -> list[BaseRoute]:
@@ -111,7 +111,7 @@ async def invoke(
         kept = await keeper.keep_all(served, scored, Origin.of(headers))
     except OutboxError as error:
         return not_kept(error)
-    told = {"predictions": tell(served, scored, kept), "request_ids": kept.request_ids}
+    told = {"predictions": tell(served, scored, kept), "request_ids": list(kept.request_ids)}
     return Answer(200, JSON_HEADERS if kept.logged else (*JSON_HEADERS, NOT_LOGGED), encode(told))
 
 
@@ -151,19 +151,19 @@ def _teller(params: Mapping[str, Any], schema: ModelSchema) -> Tell:
     return _TELLERS[output]
 
 
-def _predictions(_: Served, scored: Sequence[Scored], __: Kept) -> list[Any]:
+def _predictions(_: Served, scored: ScoredRows, __: KeptRows) -> list[Any]:
     """What ``predict`` of the library gives: the class, or the number."""
     return [each.values[-1] for each in scored]
 
 
-def _probabilities(served: Served, scored: Sequence[Scored], _: Kept) -> list[Any]:
+def _probabilities(served: Served, scored: ScoredRows, _: KeptRows) -> list[Any]:
     """What ``predict_proba`` gives: a number for each class, in the model's order."""
     if served.schema.output == "binary":
         return [(1.0 - each.values[0], each.values[0]) for each in scored]
     return [tuple(each.values[0].values()) for each in scored]
 
 
-def _records(served: Served, scored: Sequence[Scored], kept: Kept) -> list[Any]:
+def _records(served: Served, scored: ScoredRows, kept: KeptRows) -> list[Any]:
     """What ``/predict`` answers."""
     response = served.outputs.response
     return [response(request_id, *each.values) for request_id, each in zip(kept.request_ids, scored, strict=True)]

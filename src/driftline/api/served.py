@@ -2,19 +2,22 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Any, Final, NamedTuple, overload
 
+from driftline.contract.columns import encoded
 from driftline.contract.logged import logged_features
 from driftline.contract.outputs import outputs_of
 from driftline.contract.package import Package
 from driftline.contract.problems import FieldError, InvalidFieldsError
 from driftline.contract.request import Features, RequestDecoder
 from driftline.contract.rows import RowsReader
-from driftline.contract.schema import Score
+from driftline.contract.schema import Column, Score
 from driftline.errors import InputError, ScoringError
 from driftline.scoring import AsyncModel, Model
+from driftline.scoring.model import ScoresColumns
 from driftline.scoring.together import Together, together_of
 
 SLICE_VALUES: Final = 50_000
@@ -33,8 +36,43 @@ class Scored(NamedTuple):
     values: tuple[Any, ...]
 
 
-_make: Final[Callable[[tuple[Features, tuple[Any, ...]]], Scored]] = partial(tuple.__new__, Scored)
-"""As Scored._make, in half the time."""
+class ScoredRows(Sequence[Scored]):
+    """Rows, and what the model gives for them, which is kept in columns: of narrow rows that saves half of their time.
+
+    Args:
+        features: See the attribute.
+        columns: See the attribute.
+
+    Attributes:
+        features: What was sent.
+        columns: What is answered: for each of the output's fields, in their order, the values of all rows.
+    """
+
+    def __init__(self, features: Sequence[Features], columns: Sequence[Sequence[Any]]) -> None:
+        self.features: Final = features
+        self.columns: Final = columns
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @overload
+    def __getitem__(self, at: int) -> Scored: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "ScoredRows": ...
+
+    def __getitem__(self, at: int | slice) -> "Scored | ScoredRows":
+        if isinstance(at, slice):
+            return ScoredRows(self.features[at], [column[at] for column in self.columns])
+        return Scored(self.features[at], tuple(column[at] for column in self.columns))
+
+    def __iter__(self) -> Iterator[Scored]:
+        return map(Scored, self.features, zip(*self.columns, strict=True))
+
+    @cached_property
+    def texts(self) -> list[list[bytes]]:
+        """The columns, each value as JSON."""
+        return [encoded(column) for column in self.columns]
 
 
 class Served:
@@ -79,7 +117,7 @@ class Served:
         assert self.together is not None
         return Scored(features, self.outputs.of(await self.together.score_row(self.decoder.inputs(features))))
 
-    def score_all(self, rows: Sequence[Features]) -> list[Scored]:
+    def score_all(self, rows: Sequence[Features]) -> ScoredRows:
         """Returns rows scored in one go, in their order.
 
         Raises:
@@ -88,33 +126,45 @@ class Served:
         """
         return self._scored(rows, self.model.score(list(map(self.decoder.inputs, rows))), 0)
 
-    async def score_many(self, rows: Sequence[Features]) -> list[Scored]:
+    async def score_many(self, rows: Sequence[Features], columns: Sequence[Column] | None = None) -> ScoredRows:
         """Returns rows scored as :meth:`score_all` does; others get their turn meanwhile.
+
+        Args:
+            rows: One or more.
+            columns: What of them is scored, if it is there as columns, too; see :class:`~driftline.contract.rows.Rows`.
 
         Raises:
             InputError: Too many requests wait for the model: ``overloaded``; and as :meth:`score_all`.
             ScoringError: The model fails.
         """
         inputs, model = self.decoder.inputs, self.model
+        by_columns = model if columns is not None and isinstance(model, ScoresColumns) else None
         if isinstance(model, AsyncModel):
             assert self.together is not None
             return self._scored(rows, await self.together.score_elsewhere(model, list(map(inputs, rows))), 0)
         part = max(1, SLICE_VALUES // len(self.schema.features))
-        scored: list[Scored] = []
+        parts: list[ScoredRows] = []
         for start in range(0, len(rows), part):
             if start:
                 await asyncio.sleep(0)
             some = rows[start : start + part]
-            scored += self._scored(some, model.score(list(map(inputs, some))), start)
-        return scored
+            if by_columns is not None and columns is not None:
+                scores = by_columns.score_columns([column[start : start + part] for column in columns])
+            else:
+                scores = model.score(list(map(inputs, some)))
+            parts.append(self._scored(some, scores, start))
+        if len(parts) == 1:
+            return parts[0]
+        told = zip(*(each.columns for each in parts), strict=True)
+        return ScoredRows(rows, [list(chain.from_iterable(column)) for column in told])
 
-    def _scored(self, rows: Sequence[Features], scores: Sequence[Score], start: int) -> list[Scored]:
+    def _scored(self, rows: Sequence[Features], scores: Sequence[Score], start: int) -> ScoredRows:
         if len(scores) != len(rows):
             raise ScoringError(f"the model gives {len(scores)} scores for {len(rows)} rows")
-        of = self.outputs.of
         try:
-            return list(map(_make, zip(rows, map(of, scores), strict=True)))
+            return ScoredRows(rows, self.outputs.of_all(scores))
         except InputError:
+            of = self.outputs.of
             for at, score in enumerate(scores, start):  # once more, to find out which
                 try:
                     of(score)

@@ -16,7 +16,7 @@ from driftline.cli.options import AllowPickle, Broker, Data, Model, pickle_setti
 from driftline.cli.package import closed, package_of
 
 if TYPE_CHECKING:
-    from driftline.api.served import Scored, Served
+    from driftline.api.served import ScoredRows, Served
     from driftline.offline.logged import Destination
     from driftline.offline.predictions_file import Write
     from driftline.settings import Settings
@@ -118,14 +118,14 @@ async def _log(settings: "Settings", table: "Table", served: "Served", write: "W
     return rows
 
 
-def _with_ids(names: Sequence[str], request_ids: Sequence[str], piece: "Sequence[Scored]") -> list[dict[str, Any]]:
+def _with_ids(names: Sequence[str], request_ids: Sequence[str], piece: "ScoredRows") -> list[dict[str, Any]]:
     return [
         {"request_id": request_id, **dict(zip(names, each.values, strict=True))}
         for request_id, each in zip(request_ids, piece, strict=True)
     ]
 
 
-def _pieces(table: "Table", served: "Served", what: str) -> "Iterator[list[Scored]]":
+def _pieces(table: "Table", served: "Served", what: str) -> "Iterator[ScoredRows]":
     from driftline.cli.progress import progress  # noqa: PLC0415 - slow to load
     from driftline.offline.scored import scored_pieces  # noqa: PLC0415 - see read_settings
 

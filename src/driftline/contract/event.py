@@ -1,16 +1,21 @@
 """The bytes of an event: one line of the log, encoded once and never again on its way there."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, islice, repeat
 from typing import Any, Final, Literal
 
 import msgspec
 
 from driftline.contract.checksum import all_with_checksum
+from driftline.contract.columns import encoded
 from driftline.contract.schema import Label
 
 SCHEMA_VERSION: Final = 1
+
+_AT_ONCE: Final = 256
+"""So many lines are made at once: of more, the first have left the processor's cache when they are needed again."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -53,35 +58,36 @@ def event_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Stru
     return msgspec.defstruct("Event", [*outputs, *TAIL], bases=(Head,), frozen=True, gc=False)
 
 
-def head_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Struct]:
-    """Returns the class of what a model's events begin with, up to what the model gave."""
-    return msgspec.defstruct("EventHead", outputs, bases=(Head,), frozen=True, gc=False)
-
-
 _AT_SEQ: Final = [name for name, _ in TAIL].index("seq")
 _Before: Final = msgspec.defstruct("Before", TAIL[:_AT_SEQ], frozen=True, gc=False)
 _After: Final = msgspec.defstruct("After", TAIL[_AT_SEQ + 1 :], frozen=True, gc=False)
 
 
-def encoded_heads(heads: Sequence[msgspec.Struct]) -> list[bytes]:
-    """Returns what :func:`lines_of` makes lines of."""
-    return encode_lines(heads).splitlines()  # no line break is in JSON as it is encoded
-
-
-def lines_of(heads: Sequence[bytes], first_seq: int, before: Sequence[object], after: Sequence[object]) -> list[bytes]:
-    """Returns the lines of many events that differ in their heads and in their ``seq`` alone, in half the time.
+def lines_of(
+    heads: Sequence[Iterable[bytes]], first_seq: int, count: int, before: Sequence[object], after: Sequence[object]
+) -> Iterator[bytes]:
+    """Yields the lines of many events that differ in their heads and in their ``seq`` alone, in a fifth of the time.
 
     To the byte they are what :func:`encode` makes of each, with its checksum.
 
     Args:
-        heads: See :func:`encoded_heads`.
+        heads: What the lines begin with, up to what the model gave and without a closing brace: an iterable of
+            ``count`` pieces for each piece of a head in turn, as of :func:`~driftline.contract.columns.pieces`.
         first_seq: Of the first; the others follow it.
+        count: How many there are.
         before: The values of the fields from ``timestamp`` to what comes before ``seq``.
         after: Those of the fields behind it.
     """
     start = b"," + encode(_Before(*before))[1:-1] + b',"seq":'
     end = b"," + encode(_After(*after))[1:-1]
-    return all_with_checksum([head[:-1] + start + b"%d" % seq + end for seq, head in enumerate(heads, first_seq)])
+    seqs = encoded(range(first_seq, first_seq + count))
+    rows = zip(*heads, repeat(start, count), seqs, repeat(end, count), strict=True)
+    return chain.from_iterable(_lines_of(map(b"".join, rows)))
+
+
+def _lines_of(bodies: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while some := list(islice(bodies, _AT_ONCE)):
+        yield all_with_checksum(some)
 
 
 class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
@@ -110,7 +116,6 @@ class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 encode = msgspec.json.Encoder().encode
-encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def timestamp(unix_ns: int) -> str:

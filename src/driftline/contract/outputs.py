@@ -1,12 +1,12 @@
 """What a model gives, as it is answered and logged: made of its score and of what the schema says of the classes."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from driftline.contract.event import event_type, head_type
+from driftline.contract.event import event_type
 from driftline.contract.schema import Label, ModelSchema, Score
 from driftline.errors import InputError, ScoringError
 
@@ -20,15 +20,17 @@ class Outputs(NamedTuple):
     """How the scores of one model are told.
 
     Attributes:
+        names: Of the fields.
         of: Makes the values of the fields of a score. Raises InputError where the model has none for these features,
             and ScoringError where it gives what no such model can.
-        head: Makes the beginning of an event of a request id, features and these values.
+        of_all: Makes the columns of the fields of many scores, and raises what ``of`` does for the first that is wrong.
         event: Makes an event of a request id, features, these values, and the rest of its fields.
         response: Makes a response of a request id and these values.
     """
 
+    names: tuple[str, ...]
     of: Callable[[Score], tuple[Any, ...]]
-    head: Callable[..., msgspec.Struct]
+    of_all: Callable[[Sequence[Score]], tuple[Sequence[Any], ...]]
     event: Callable[..., msgspec.Struct]
     response: Callable[..., msgspec.Struct]
 
@@ -36,20 +38,28 @@ class Outputs(NamedTuple):
 def outputs_of(schema: ModelSchema) -> Outputs:
     """Returns how the scores of a model are told."""
     of: Callable[[Score], tuple[Any, ...]]
+    of_all: Callable[[Sequence[Score]], tuple[Sequence[Any], ...]]
     fields: list[tuple[str, Any]]
     label = type(schema.classes[0]) if schema.classes else int
     match schema.output:
         case "binary":
-            of, fields = _binary(schema), [(PROBABILITY, float), (PREDICTED_CLASS, label)]
+            (of, of_all), fields = _binary(schema), [(PROBABILITY, float), (PREDICTED_CLASS, label)]
         case "multiclass":
-            of, fields = _multiclass(schema.classes), [(PROBABILITIES, dict[str, float]), (PREDICTED_CLASS, label)]
+            of = _multiclass(schema.classes)
+            of_all, fields = _one_by_one(of), [(PROBABILITIES, dict[str, float]), (PREDICTED_CLASS, label)]
         case "regression":
-            of, fields = _regression, [(PREDICTION, float)]
+            of, of_all, fields = _regression, _one_by_one(_regression), [(PREDICTION, float)]
     response = msgspec.defstruct("Prediction", [("request_id", str), *fields], frozen=True, gc=False)
-    return Outputs(of, head_type(fields), event_type(fields), response)
+    return Outputs(tuple(name for name, _ in fields), of, of_all, event_type(fields), response)
 
 
-def _binary(schema: ModelSchema) -> Callable[[Score], tuple[float, Label]]:
+def _one_by_one(of: Callable[[Score], tuple[Any, ...]]) -> Callable[[Sequence[Score]], tuple[Sequence[Any], ...]]:
+    return lambda scores: tuple(zip(*map(of, scores), strict=True))
+
+
+def _binary(
+    schema: ModelSchema,
+) -> tuple[Callable[[Score], tuple[float, Label]], Callable[[Sequence[Score]], tuple[Sequence[float], list[Label]]]]:
     threshold = schema.threshold
     first, second = schema.classes
 
@@ -58,7 +68,13 @@ def _binary(schema: ModelSchema) -> Callable[[Score], tuple[float, Label]]:
             return score, second if score >= threshold else first  # type: ignore[return-value,operator]
         raise _no_probability(score)
 
-    return of
+    def of_all(scores: Sequence[Any]) -> tuple[Sequence[float], list[Label]]:
+        found = [second if score >= threshold else first for score in scores if 0.0 <= score <= 1.0]
+        if len(found) < len(scores):
+            found = [of(score)[1] for score in scores]
+        return scores, found
+
+    return of, of_all
 
 
 def _multiclass(classes: tuple[Label, ...]) -> Callable[[Score], tuple[dict[str, float], Label]]:

@@ -1,7 +1,7 @@
 """The reading of many rows at once: a JSON array of objects, or JSON objects in lines."""
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import astuple
@@ -10,11 +10,24 @@ from driftline.contract.diagnosis import feature_errors, refuse_wrong, row_of
 from driftline.contract.parsing import MAX_DEPTH, Pairs, has_more, kind, parse_items, too_deep
 from driftline.contract.problems import FieldError
 from driftline.contract.request import Features, RequestDecoder
-from driftline.contract.schema import Feature, ModelSchema, Row
+from driftline.contract.schema import Column, Feature, ModelSchema, Row
 from driftline.errors import InputError
 
 _MORE_CONTAINERS: Final = 1024
 _BEGINNING_BYTES: Final = 4096
+
+
+class Rows(NamedTuple):
+    """The rows of a body.
+
+    Attributes:
+        features: Of each row.
+        inputs: What is scored, as columns in the schema's order. None where they did not come as such, or not all of
+            them are numbers and booleans.
+    """
+
+    features: list[Features]
+    inputs: Sequence[Column] | None = None
 
 
 class RowsReader:

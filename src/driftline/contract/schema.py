@@ -19,6 +19,8 @@ Value = float | int | bool | str | None
 """What a feature may be in Python: a float is finite, None is missing."""
 Row = Sequence[Value]
 """The values of one row."""
+Column = Any
+"""The values of one feature in many rows: an array of numpy, of shape ``(rows,)``. Nothing here loads numpy."""
 Score = float | tuple[float, ...]
 """What a model gives for one row: the probability of the second label, one for each label, or a number."""
 Label = str | int

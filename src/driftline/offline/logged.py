@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from driftline.api.keeper import Keeper, Origin
-from driftline.api.served import Scored, Served
+from driftline.api.served import ScoredRows, Served
 from driftline.errors import OutboxError
 from driftline.outbox.outbox import Outbox, Sync
 from driftline.outbox.root import OutboxRoot
@@ -22,7 +22,7 @@ MOST_FILLED: Final = 0.5
 _LOOK_EVERY_S: Final = 0.1
 FLUSH_S: Final = 1.0
 
-Keep = Callable[[Sequence[Scored]], Awaitable[list[str]]]
+Keep = Callable[[ScoredRows], Awaitable[list[str]]]
 
 
 class Destination(NamedTuple):
@@ -61,7 +61,7 @@ async def keeping(served: Served, to: Destination) -> AsyncIterator[Keep]:
     keeper = Keeper(outbox, durable=to.sync == "always")
     rows = 0
 
-    async def keep(scored: Sequence[Scored]) -> list[str]:
+    async def keep(scored: ScoredRows) -> list[str]:
         nonlocal rows
         give_up_at = time.monotonic() + ROOM_WITHIN_S
         while outbox.fill_ratio > MOST_FILLED and time.monotonic() < give_up_at:  # noqa: ASYNC110 - nothing tells
@@ -72,7 +72,7 @@ async def keeping(served: Served, to: Destination) -> AsyncIterator[Keep]:
             raise type(error)(f"{error.message}; the first {rows:,} rows are kept, and the rest is not") from error
         rows += len(scored)
         await asyncio.sleep(0)  # the relay's turn
-        return kept.request_ids
+        return list(kept.request_ids)
 
     try:
         yield keep

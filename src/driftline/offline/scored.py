@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from driftline.api.served import Scored, Served
+from driftline.api.served import ScoredRows, Served
 from driftline.contract.cells import features_of_cells
 from driftline.contract.nearest import did_you_mean
 from driftline.errors import InputError, ScoringError, TableError
@@ -13,7 +13,7 @@ from driftline.tables import Progress, Table
 MOST_NAMED: Final = 5
 
 
-def scored_pieces(table: Table, served: Served, progress: Progress) -> Iterator[list[Scored]]:
+def scored_pieces(table: Table, served: Served, progress: Progress) -> Iterator[ScoredRows]:
     """Yields the rows of a table scored, in their order.
 
     Args:

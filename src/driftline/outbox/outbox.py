@@ -12,7 +12,7 @@ import structlog
 
 from driftline.durable import leads_to, sync_content
 from driftline.errors import OutboxError, OutboxFullError, OutboxUnavailableError
-from driftline.outbox.record import PAYLOAD_MAX_BYTES, encode, encode_all
+from driftline.outbox.record import encode, encode_all
 from driftline.outbox.root import OutboxRoot, open_segment
 from driftline.outbox.segments import release, remove_drained, segment_name
 
@@ -22,6 +22,7 @@ Sync = Literal["os", "always"]
 _PROBE_EVERY_S = 1.0
 _ONE_EVENT_BYTES = 64 * 1024
 _LOOK_EVERY_S = 0.05
+_MOST_PARTS = os.sysconf("SC_IOV_MAX")
 
 
 class Outbox:
@@ -99,12 +100,12 @@ class Outbox:
         """
         self._look()
         seq = self.next_seq
-        self._refuse_hopeless(payload)
-        self._write(encode(seq, payload))
+        self._refuse_closed()
+        self._write([encode(seq, payload)])
         self.next_seq = seq + 1
         return seq
 
-    def append_all(self, payloads: Sequence[bytes]) -> int:
+    def append_all(self, payloads: Iterable[bytes]) -> int:
         """Appends events, all of them or none, and returns the first one's seq; the others follow it.
 
         Only a process that is killed meanwhile may leave the first ones without the last; nobody was told of them.
@@ -115,31 +116,33 @@ class Outbox:
         """
         self._look()
         first = self.next_seq
-        self._refuse_hopeless(max(payloads, key=len, default=b""))
-        self._write(encode_all(first, payloads))
-        self.next_seq = first + len(payloads)
+        self._refuse_closed()
+        records = encode_all(first, payloads)
+        self._write(records.parts)
+        self.next_seq = first + records.events
         if self._segment_bytes >= self._segment_max_bytes:
             # It may hold most of what the outbox may, and while it is the one appended to, nothing releases it.
             with suppress(OutboxUnavailableError):  # the next append tries again
                 self._next_segment()
         return first
 
-    def _refuse_hopeless(self, payload: bytes) -> None:
-        if self._closed or len(payload) > PAYLOAD_MAX_BYTES:
-            raise OutboxUnavailableError("the outbox is closed" if self._closed else "the event is too long")
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise OutboxUnavailableError("the outbox is closed")
 
-    def _write(self, records: bytes) -> None:
-        if self.held_bytes + len(records) > self._max_bytes:
-            raise self._full(len(records))
+    def _write(self, parts: Sequence[bytes]) -> None:
+        size_bytes = sum(map(len, parts))
+        if self.held_bytes + size_bytes > self._max_bytes:
+            raise self._full(size_bytes)
         fd = self._fd
         if fd is None or self._segment_bytes >= self._segment_max_bytes:
             fd = self._next_segment()
         try:
-            written = os.write(fd, records)
+            written = _written(fd, parts)
         except OSError as error:
             self._cut_back(fd)
             raise OutboxUnavailableError(f"the outbox cannot be written: {error.strerror}") from error
-        if written != len(records):
+        if written != size_bytes:
             self._cut_back(fd)
             raise OutboxUnavailableError("the outbox cannot be written: no space left")
         self._segment_bytes += written
@@ -306,6 +309,13 @@ class Outbox:
             for future in served:
                 if not future.done():
                     future.set_result(None)
+
+
+def _written(fd: int, parts: Sequence[bytes]) -> int:
+    """Returns how much of the parts one system call has written."""
+    if 1 < len(parts) <= _MOST_PARTS:
+        return os.writev(fd, parts)
+    return os.write(fd, parts[0] if len(parts) == 1 else b"".join(parts))
 
 
 def _sync_and_close(fds: list[int]) -> None:

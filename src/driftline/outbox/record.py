@@ -7,9 +7,12 @@ finds the next good record, and the magic is there to be searched for.
 """
 
 import struct
-import zlib
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
+
+from driftline.contract.checksum import crc32
+from driftline.errors import OutboxUnavailableError
 
 MAGIC = b"\xd7DR\x01"
 PAYLOAD_MAX_BYTES = 1 << 28
@@ -18,6 +21,9 @@ PAYLOAD_MAX_BYTES = 1 << 28
 _HEADER = struct.Struct("<4sIQI")
 _CHECKED = struct.Struct("<QI")
 HEADER_BYTES = _HEADER.size
+
+_AT_ONCE = 256
+"""So many records are made at once: more do not stay in the processor's cache."""
 
 
 class Record(NamedTuple):
@@ -35,21 +41,49 @@ class Record(NamedTuple):
 
 
 def encode(seq: int, payload: bytes) -> bytes:
-    """Returns the bytes that are appended to a segment for this event."""
+    """Returns the bytes that are appended to a segment for this event.
+
+    Raises:
+        OutboxUnavailableError: It is too long.
+    """
     length = len(payload)
-    crc = zlib.crc32(payload, zlib.crc32(_CHECKED.pack(seq, length)))
+    if length > PAYLOAD_MAX_BYTES:
+        raise _too_long()
+    crc = crc32(payload, crc32(_CHECKED.pack(seq, length)))
     return _HEADER.pack(MAGIC, crc, seq, length) + payload
 
 
-def encode_all(first_seq: int, payloads: Iterable[bytes]) -> bytes:
-    """Returns the bytes that are appended for events whose seqs follow one another, faster than one by one."""
-    crc32, checked, header = zlib.crc32, _CHECKED.pack, _HEADER.pack
-    parts = []
-    for seq, payload in enumerate(payloads, first_seq):
-        length = len(payload)
-        parts.append(header(MAGIC, crc32(payload, crc32(checked(seq, length))), seq, length))
-        parts.append(payload)
-    return b"".join(parts)
+class Records(NamedTuple):
+    """Records whose seqs follow one another.
+
+    Attributes:
+        parts: The bytes that are appended to a segment for them, in a few parts.
+        events: How many there are.
+    """
+
+    parts: list[bytes]
+    events: int
+
+
+def encode_all(first_seq: int, payloads: Iterable[bytes]) -> Records:
+    """Returns the records of events, faster than one by one; no more than some of the events are held at once.
+
+    Raises:
+        OutboxUnavailableError: An event is too long.
+    """
+    checked, header = _CHECKED.pack, _HEADER.pack
+    payloads, next_seq, whole = iter(payloads), first_seq, list[bytes]()
+    while some := list(islice(payloads, _AT_ONCE)):
+        lengths = list(map(len, some))
+        if max(lengths) > PAYLOAD_MAX_BYTES:
+            raise _too_long()
+        parts = []
+        for seq, length, payload in zip(range(next_seq, next_seq + len(some)), lengths, some, strict=True):
+            parts.append(header(MAGIC, crc32(payload, crc32(checked(seq, length))), seq, length))
+            parts.append(payload)
+        next_seq += len(some)
+        whole.append(b"".join(parts))
+    return Records(whole, next_seq - first_seq)
 
 
 def decode(buffer: bytes, start: int) -> Record | None:
@@ -62,9 +96,13 @@ def decode(buffer: bytes, start: int) -> Record | None:
     if magic != MAGIC or end > len(buffer):
         return None
     payload = buffer[body:end]
-    if zlib.crc32(payload, zlib.crc32(_CHECKED.pack(seq, length))) != crc:
+    if crc32(payload, crc32(_CHECKED.pack(seq, length))) != crc:
         return None
     return Record(seq, payload, end)
+
+
+def _too_long() -> OutboxUnavailableError:
+    return OutboxUnavailableError("the event is too long")
 
 
 def needed(buffer: bytes, start: int) -> int:

@@ -8,7 +8,7 @@ import msgspec
 
 from driftline.contract.nearest import did_you_mean
 from driftline.contract.package import Package
-from driftline.contract.schema import ModelSchema, Row, converted, refuse_unknown_keys
+from driftline.contract.schema import Column, ModelSchema, Row, converted, refuse_unknown_keys
 from driftline.errors import ModelError
 from driftline.scoring.artifact import FileArtifact, artifact_bytes, artifact_table
 from driftline.scoring.package import Loading
@@ -105,6 +105,12 @@ class WeightedSum:
             totals = [total + weight * value for total, value in zip(totals, column, strict=True)]
         return totals
 
+    def of_columns(self, columns: Sequence[Column]) -> Any:
+        """Returns the sum for each row, to the last bit the same, as an array of shape ``(rows,)``."""
+        from driftline.scoring.columns import weighted_sums  # noqa: PLC0415 (numpy, which who has columns has loaded)
+
+        return weighted_sums(self._bias, self._weights, columns)
+
 
 class LinearModel:
     """A linear regression.
@@ -119,3 +125,8 @@ class LinearModel:
     def score(self, rows: Sequence[Row]) -> list[float]:
         """Returns the number for each row."""
         return self.score_row.each(rows)
+
+    def score_columns(self, columns: Sequence[Column]) -> list[float]:
+        """Returns the number for each row; see :class:`~driftline.scoring.model.ScoresColumns`."""
+        numbers: list[float] = self.score_row.of_columns(columns).tolist()
+        return numbers

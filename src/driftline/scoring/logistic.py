@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from driftline.contract.schema import ModelSchema, Row
+from driftline.contract.schema import Column, ModelSchema, Row
 from driftline.errors import ModelError
 from driftline.scoring.linear import WeightedSum, declared_terms, weighted_sum
 from driftline.scoring.package import Loading
@@ -50,7 +50,15 @@ class LogisticModel:
 
     def score(self, rows: Sequence[Row]) -> list[float]:
         """Returns the probability of the second class for each row."""
-        return list(map(sigmoid, self._weighted.each(rows)))
+        exp = math.exp
+        # As sigmoid does it: a call for each would take half as long again.
+        return [1 / (1 + exp(-z)) if z >= 0 else (growth := exp(z)) / (1 + growth) for z in self._weighted.each(rows)]
+
+    def score_columns(self, columns: Sequence[Column]) -> list[float]:
+        """Returns the probability for each row; see :class:`~driftline.scoring.model.ScoresColumns`."""
+        from driftline.scoring.columns import sigmoids  # noqa: PLC0415 (numpy, which who has columns has loaded)
+
+        return sigmoids(self._weighted.of_columns(columns))
 
     def score_row(self, row: Row) -> float:
         """Returns the probability of the second class; NaN if the terms overflow in both directions."""
@@ -73,13 +81,21 @@ class SoftmaxModel:
 
     def score_row(self, row: Row) -> tuple[float, ...]:
         """Returns the probabilities of the classes; NaN where terms overflow."""
-        sums = [weighted(row) for weighted in self._sums]
-        if not all(map(math.isfinite, sums)):
-            return (math.nan,) * len(sums)
-        most = max(sums)
-        powers = [math.exp(each - most) for each in sums]
-        total = math.fsum(powers)
-        return tuple(power / total for power in powers)
+        return _softmax([weighted(row) for weighted in self._sums])
+
+    def score_columns(self, columns: Sequence[Column]) -> list[tuple[float, ...]]:
+        """Returns the probabilities for each row; see :class:`~driftline.scoring.model.ScoresColumns`."""
+        sums = (weighted.of_columns(columns).tolist() for weighted in self._sums)
+        return list(map(_softmax, zip(*sums, strict=True)))
+
+
+def _softmax(sums: Sequence[float]) -> tuple[float, ...]:
+    if not all(map(math.isfinite, sums)):
+        return (math.nan,) * len(sums)
+    most = max(sums)
+    powers = [math.exp(each - most) for each in sums]
+    total = math.fsum(powers)
+    return tuple(power / total for power in powers)
 
 
 def sigmoid(z: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from driftline.contract.schema import Row, Score
+from driftline.contract.schema import Column, Row, Score
 
 
 class Model(Protocol):
@@ -37,6 +37,18 @@ class GainsTogether(Model, Protocol):
     """
 
     max_batch_size: int
+
+
+@runtime_checkable
+class ScoresColumns(Model, Protocol):
+    """Scores rows that come as columns of an array library's, which spares them a Python object for each value."""
+
+    def score_columns(self, columns: Sequence[Column]) -> Sequence[Score]:
+        """Returns what ``score`` gives for the rows, to the last bit.
+
+        Args:
+            columns: The schema's inputs in their order, all of them numbers or booleans.
+        """
 
 
 @runtime_checkable

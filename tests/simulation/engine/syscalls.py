@@ -32,7 +32,20 @@ class SystemCalls:
     @contextmanager
     def interposed(self) -> Iterator[None]:
         """Within it, the code's calls come here."""
-        names = ("open", "close", "dup", "write", "ftruncate", "fsync", "mkdir", "rmdir", "unlink", "rename", "link")
+        names = (
+            "open",
+            "close",
+            "dup",
+            "write",
+            "writev",
+            "ftruncate",
+            "fsync",
+            "mkdir",
+            "rmdir",
+            "unlink",
+            "rename",
+            "link",
+        )
         calls = {name: getattr(self, name) for name in (*names, "symlink", "listdir")}
         calls |= {"fdatasync": self.fsync, "replace": self.rename}
         with (
@@ -103,6 +116,10 @@ class SystemCalls:
                 act(part)
 
         return self._disk.boundary(f"write {len(whole)}", path, act, torn=torn, flaw="write")
+
+    def writev(self, fd: int, parts: Any) -> int:
+        """``os.writev``."""
+        return self.write(fd, b"".join(parts)) if self._disk.opened(fd) else int(REAL.writev(fd, parts))
 
     def ftruncate(self, fd: int, length: int) -> None:
         """``os.ftruncate``."""

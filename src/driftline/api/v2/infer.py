@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 from driftline.api.batch import Limits
 from driftline.api.beside import read_beside
-from driftline.api.keeper import Headers, Keeper, Kept, Origin
+from driftline.api.keeper import Asked, Headers, Keeper, Origin
 from driftline.api.predict import NOT_LOGGED, Choose, failed, not_kept, refuse
-from driftline.api.served import Scored, Served
+from driftline.api.served import Scored, ScoredRows, Served
 from driftline.api.v2.answers import JSON_HEADERS
 from driftline.api.v2.compression import MOST_OF_A_BYTE, compressed, decompressed
 from driftline.contract.headers import parse_request_id
@@ -64,10 +64,10 @@ async def infer(
     except ScoringError as error:
         return failed(error, served)
     try:
-        kept = await keeper.keep_all(served, scored, _origin(headers, asked.request))
+        request_ids, logged = await _keep(keeper, served, scored, _origin(headers, asked.request))
     except OutboxError as error:
         return not_kept(error)
-    write = partial(_answer, served, asked.request, told, headers, scored, kept)
+    write = partial(_answer, served, asked.request, told, headers, scored, request_ids, logged)
     return write() if len(scored) <= _FEW_ROWS else await asyncio.to_thread(write)
 
 
@@ -81,10 +81,19 @@ def _read(served: Served, limits: Limits, headers: Headers, body: bytes) -> _Ask
     return _Asked(request, features_of_columns(served.schema, served.decoder, columns))
 
 
-async def _scored(served: Served, rows: list[Features]) -> list[Scored]:
+async def _scored(served: Served, rows: list[Features]) -> ScoredRows | tuple[Scored]:
     if len(rows) > 1:
         return await served.score_many(rows)
-    return [served.score(rows[0]) if served.together is None else await served.score_soon(rows[0])]
+    return (served.score(rows[0]) if served.together is None else await served.score_soon(rows[0]),)
+
+
+async def _keep(
+    keeper: Keeper, served: Served, scored: ScoredRows | tuple[Scored], origin: Origin
+) -> tuple[Sequence[str], bool]:
+    if isinstance(scored, tuple):
+        told, logged = await keeper.keep(Asked(served, scored[0], origin))
+        return [told.request_id], logged
+    return await keeper.keep_all(served, scored, origin)
 
 
 def _answer(  # noqa: PLR0917
@@ -93,15 +102,16 @@ def _answer(  # noqa: PLR0917
     told: Sequence[Told],
     headers: Headers,
     scored: Sequence[Scored],
-    kept: Kept,
+    request_ids: Sequence[str],
+    logged: bool,
 ) -> Answer:
     rows = [each.values for each in scored]
-    written, head_bytes = write_response(served.schema, request, told, rows, kept.request_ids)
+    written, head_bytes = write_response(served.schema, request, told, rows, request_ids)
     sent, coding = compressed(written, headers.get("accept-encoding"))
     told_headers = JSON_HEADERS if head_bytes is None else (*_BINARY_HEADERS, (HEADER_LENGTH, str(head_bytes)))
     if coding is not None:
         told_headers = (*told_headers, ("content-encoding", coding))
-    return Answer(200, told_headers if kept.logged else (*told_headers, NOT_LOGGED), sent)
+    return Answer(200, told_headers if logged else (*told_headers, NOT_LOGGED), sent)
 
 
 def _origin(headers: Headers, request: InferRequest) -> Origin:

@@ -12,6 +12,7 @@ from driftline.outbox.record import (
     PAYLOAD_MAX_BYTES,
     Record,
     decode,
+    decode_run,
     encode,
     encode_all,
     find_next,
@@ -95,3 +96,25 @@ def test_a_length_that_no_event_has_is_not_waited_for() -> None:
     header = MAGIC + b"\0" * 12
     assert needed(header + (PAYLOAD_MAX_BYTES + 1).to_bytes(4, "little"), 0) == HEADER_BYTES
     assert needed(b"\0" * HEADER_BYTES, 0) == HEADER_BYTES
+
+
+@given(
+    payloads=st.lists(PAYLOADS, max_size=5),
+    steps=st.lists(st.sampled_from([1, 1, 1, 2]), min_size=5, max_size=5),
+    flip=st.integers(0, 255),
+    where=st.floats(0, 1),
+    most=st.integers(0, 6),
+)
+def test_a_run_is_what_is_decoded_one_by_one_until_a_record_is_damaged_or_a_seq_is_missing(
+    payloads: list[bytes], steps: list[int], flip: int, where: float, most: int
+) -> None:
+    seqs = itertools.accumulate(steps, initial=7)
+    buffer = bytearray(b"before" + b"".join(map(encode, seqs, payloads)))
+    buffer[min(int(where * len(buffer)), len(buffer) - 1)] ^= flip
+    del buffer[len(buffer) - flip // 8 :]
+    expected: list[bytes] = []
+    end = len(b"before")
+    while len(expected) < most and (found := decode(bytes(buffer), end)) and found.seq == 7 + len(expected):
+        expected.append(found.payload)
+        end = found.end
+    assert decode_run(bytes(buffer), len(b"before"), 7, most) == (expected, end)

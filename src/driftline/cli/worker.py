@@ -1,6 +1,5 @@
 """``driftline worker``: the process that writes the log."""
 
-import asyncio
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -39,10 +38,11 @@ def worker(
         follow_parent(parent)
     with loading():
         configure_logging(settings.log_format)
+        import uvloop  # noqa: PLC0415 - see read_settings
 
         from driftline.worker.main import run_worker  # noqa: PLC0415 - see read_settings
 
-    asyncio.run(
+    uvloop.run(
         run_worker(
             outbox_root=settings.outbox_dir,
             log_dir=settings.log_dir,

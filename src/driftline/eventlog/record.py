@@ -1,9 +1,10 @@
 """What the record of a log is made of: its rows, and what one commit changes of them."""
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
+
+from zlib_ng import zlib_ng
 
 Lines = list[tuple[int, bytes]]
 """Rows and lines, in order."""
@@ -49,7 +50,7 @@ class Block(NamedTuple):
     def extended(self, payload: bytes, lines: int) -> Self:
         """Returns the block with more bytes behind its own."""
         return self._replace(
-            length=self.length + len(payload), lines=self.lines + lines, crc=zlib.crc32(payload, self.crc)
+            length=self.length + len(payload), lines=self.lines + lines, crc=zlib_ng.crc32(payload, self.crc)
         )
 
 

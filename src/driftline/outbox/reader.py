@@ -4,7 +4,7 @@ import os
 from collections import OrderedDict
 from typing import NamedTuple
 
-from driftline.outbox.record import HEADER_BYTES, Record, decode, find_next, needed
+from driftline.outbox.record import HEADER_BYTES, Record, decode, decode_run, find_next, needed
 from driftline.outbox.root import OutboxRoot
 from driftline.outbox.segments import segment_firsts, segment_name
 
@@ -129,7 +129,8 @@ class OutboxReader:
         self._marks[self.next_seq] = (self._segment or 0, start)
         if len(self._marks) > _MARKS:
             self._marks.popitem(last=False)
-        position = 0
+        run, position = decode_run(buffer, 0, self.next_seq, max_events)
+        events += run
         while len(events) < max_events and (record := decode(buffer, position)) is not None:
             if not self._take(record, events, max_events):
                 break

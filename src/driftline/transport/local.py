@@ -1,7 +1,7 @@
 """Embedded: no broker at all. The worker reads the outbox directories; the relay reads what the log has committed."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -16,6 +16,8 @@ from driftline.transport.sender import LogInfo, Poll
 log = structlog.get_logger()
 
 _REST_S = 5.0
+_MOST_BATCHES = 16
+"""Of all producers together, unless they are more. They are committed together, and a commit costs what it costs."""
 
 
 class LocalSender:
@@ -83,7 +85,7 @@ class LocalOutboxes:
         batch_bytes: About so many bytes in a batch.
     """
 
-    def __init__(self, root: OutboxRoot, *, batch_events: int = 4096, batch_bytes: int = 1 << 20) -> None:
+    def __init__(self, root: OutboxRoot, *, batch_events: int = 1024, batch_bytes: int = 256 << 10) -> None:
         self._root = root
         self._batch_events = batch_events
         self._batch_bytes = batch_bytes
@@ -91,7 +93,7 @@ class LocalOutboxes:
         self._rests_until: dict[str, float] = {}
 
     def batches(self, log_id: str, committed: Mapping[str, int]) -> list[Batch]:
-        """Returns a batch for each producer that has something the log has not.
+        """Returns a batch, or some, for each producer that has something the log has not.
 
         A directory that cannot be read is left alone for a while, so that it holds up no other.
 
@@ -105,16 +107,17 @@ class LocalOutboxes:
         producers = self._root.producers()
         for gone in self._readers.keys() - set(producers):
             self._readers.pop(gone).close()
-        now, found = time.monotonic(), []
+        now, most = time.monotonic(), max(1, _MOST_BATCHES // max(1, len(producers)))
+        found: list[Batch] = []
         for producer in producers:
             if now < self._rests_until.get(producer, 0.0):
                 continue
             try:
-                found.append(self._next(log_id, producer, committed.get(producer, 0)))
+                found += self._next(log_id, producer, committed.get(producer, 0), most)
             except OSError as error:
                 log.error("outbox.unreadable", producer=producer, error=str(error))
                 self._rests_until[producer] = now + _REST_S
-        return [batch for batch in found if batch is not None]
+        return found
 
     def close(self) -> None:
         """Gives up all open files."""
@@ -122,17 +125,23 @@ class LocalOutboxes:
             reader.close()
         self._readers.clear()
 
-    def _next(self, log_id: str, producer: str, committed: int) -> Batch | None:
+    def _next(self, log_id: str, producer: str, committed: int, most: int) -> Iterator[Batch]:
         reader = self._readers.get(producer)
         if reader is None:
             reader = self._readers[producer] = OutboxReader(self._root, producer)
         base = reader.oldest()
         if base is None:
-            return None
+            return
         reader.seek(max(base, committed))
-        chunk = reader.read(self._batch_events, self._batch_bytes)
-        if not chunk.events and base <= committed:
-            return None
-        if (reader.oldest() or 0) > chunk.first_seq:  # deleted while it was read: not damaged, and not to be told so
-            return None
-        return Batch.of(log_id, producer, base, chunk.first_seq, chunk.events)
+        for number in range(most):
+            chunk = reader.read(self._batch_events, self._batch_bytes)
+            if not chunk.events and (number or base <= committed):
+                return
+            if (
+                reader.oldest() or 0
+            ) > chunk.first_seq:  # deleted while it was read: not damaged, and not to be told so
+                return
+            batch = Batch.of(log_id, producer, base, chunk.first_seq, chunk.events)
+            yield batch
+            if batch.count < self._batch_events and len(batch.payload) < self._batch_bytes // 2:
+                return  # there is hardly more

@@ -5,10 +5,11 @@ STAMP := $(VENV)/.installed
 BENCH := $(VENV)-bench-drift
 INTEROP := $(VENV)-interop
 MLSERVER := $(VENV)-interop-mlserver
+PEERS := bentoml fastapi litserve mlserver ray
 ARGS  :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test long interop e2e chaos reliability load report bench bench-guard bench-drift bench-models format lock clean
+.PHONY: help setup up test long interop e2e chaos reliability load report bench bench-guard bench-peers bench-drift bench-models format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,7 +65,7 @@ load: $(STAMP) ## Twenty seconds of load on the Driftline that `make up` started
 report: $(STAMP) ## The drift report of what is in the log, in a browser
 	@$(VENV)/bin/driftline report --open $(ARGS)
 
-bench: $(STAMP) ## What serving a prediction costs, against other stacks, into docs/benchmarks.md; half an hour, ARGS=--short two minutes
+bench: $(STAMP) $(if $(filter --short --render,$(ARGS)),,bench-peers) ## What serving a prediction costs, against other stacks, into docs/benchmarks.md; half an hour, ARGS=--short two minutes
 	@sh scripts/tools.sh redis-server wrk nginx
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 $(VENV)/bin/python -m bench_serve $(ARGS)
 
@@ -82,6 +83,16 @@ bench-models: $(STAMP) ## What serving costs beside the model, into docs/benchma
 $(BENCH)/.installed: requirements/bench-drift.txt requirements/bench-drift-tables.txt | $(STAMP)
 	@$(VENV)/bin/python -m venv --clear $(BENCH)
 	@$(BENCH)/bin/python -m pip install --quiet --no-deps --require-hashes $(patsubst %,-r %,$^)
+	@touch $@
+
+bench-peers: $(PEERS:%=$(VENV)-bench-%/.installed) ## The environments of the stacks that make bench measures Driftline against; a gigabyte
+	@:
+
+$(PEERS:%=$(VENV)-bench-%/.installed): $(VENV)-bench-%/.installed: requirements/bench-%.txt | $(STAMP)
+	@echo "bench: installing $*"
+	@$(VENV)/bin/python -m venv --clear $(@D)
+	@$(VENV)/bin/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $< || \
+		$(@D)/bin/python -m pip install --quiet --no-deps --require-hashes -r $<
 	@touch $@
 
 format: $(STAMP) ## Let ruff format the code and mend what it can

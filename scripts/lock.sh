@@ -17,6 +17,9 @@ lock pyproject.toml -c requirements/dev.txt -o requirements/driftline.txt
 lock requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 lock requirements/bench-drift.in -c requirements/dev.txt -o requirements/bench-drift.txt "$@"
 lock requirements/bench-drift-tables.in --no-deps -o requirements/bench-drift-tables.txt "$@"
+for peer in bentoml fastapi litserve mlserver ray; do
+    lock "requirements/bench-$peer.in" -o "requirements/bench-$peer.txt" "$@"
+done
 lock pyproject.toml --extra sklearn --extra mlflow --group models requirements/interop.in -o requirements/interop.txt "$@"
 lock requirements/interop-mlserver.in -o requirements/interop-mlserver.txt "$@"
 lock requirements/uv.in -o requirements/uv.txt "$@"

@@ -86,5 +86,5 @@ def _columns(
     columns: dict[str, Sequence[Any]] = dict(zip(predicted, zip(*rows, strict=True), strict=True))
     if PROBABILITIES in columns:  # by label, in the model's order
         columns[PROBABILITIES] = tuple(chain.from_iterable(each.values() for each in columns[PROBABILITIES]))
-    columns[REQUEST_ID] = request_ids
+    columns[REQUEST_ID] = list(request_ids)
     return columns

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 
-from stack import free_port, installed
+from stack import free_port, installed, tree, used_s
 
 RATIO_MAX = 2.0
 ROUNDS = 10
@@ -106,7 +106,7 @@ def served(command: str, *options: str) -> Start:
                     raise RuntimeError(f"{command} does not serve: {Path(log.name).read_text()}")
                 time.sleep(ASK_EVERY_S)
             wall_s = time.perf_counter() - began
-            cpu_s = used_s(process.pid)
+            cpu_s = used_s(psutil.Process(process.pid))
         finally:
             kill(process)
     return Start(wall_s, cpu_s)
@@ -114,8 +114,7 @@ def served(command: str, *options: str) -> Start:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Ends a process and all it has started; a polite end would wait for somebody to fetch the event."""
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    for each in family:
+    for each in tree(psutil.Process(process.pid)):
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     process.wait(PATIENCE_S)
@@ -129,12 +128,6 @@ def predicts(port: int) -> bool:
             return connection.recv(4096).startswith(b"HTTP/1.1 200 ")
     except OSError:
         return False
-
-
-def used_s(pid: int) -> float:
-    """Processor seconds of a process and all it has started, those that have ended too."""
-    process = psutil.Process(pid)
-    return sum(sum(each.cpu_times()[:4]) for each in (process, *process.children(recursive=True)))
 
 
 def main() -> int:

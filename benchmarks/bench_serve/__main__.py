@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import cold_start
 from bench_serve import models, page
 from bench_serve.guard import guard
 from bench_serve.latency import at_rate
@@ -74,7 +75,7 @@ def measure_worker(_: Results, cores: Cores) -> Any:
 def measure_starts(_: Results, cores: Cores) -> Any:
     """Starts; who asks whether it is there needs a core as well."""
     with cores.shared():
-        return import_module("cold_start").measure(STARTS)
+        return cold_start.measure(STARTS)
 
 
 PARTS: Mapping[str, Callable[[Results, Cores], Any]] = {

@@ -13,12 +13,14 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import structlog
+
 import cold_start
+import worker
 from bench_serve import models, page
 from bench_serve.guard import guard
 from bench_serve.latency import at_rate
@@ -40,9 +42,10 @@ FULL, SHORT = Pace(rounds=5, seconds=4, warm_s=1), Pace(rounds=3, seconds=2, war
 FEW = FULL._replace(rounds=3)
 SHORT_STACKS = (GRANIAN, EMBEDDED, OVER_REDIS, GRANIAN_256, SYNCED_256)
 MARKS = (1_000_000, 10_000_000)
-BATCH_ROUNDS, BATCH_ROWS, BATCHES = 5, 4000, 40
+BATCH_ROUNDS, BATCH_ROWS, BATCHES = 5, 4000, 60
 WORKER_ROUNDS = 3
 STARTS = 10
+QUIET = 50
 
 Results = dict[str, Any]
 
@@ -68,7 +71,7 @@ def measure_latency(results: Results, cores: Cores) -> Any:
 def measure_worker(_: Results, cores: Cores) -> Any:
     """Events a second of CPU."""
     with cores.shared():
-        rates = import_module("worker").measure(WORKER_ROUNDS)
+        rates = worker.measure(WORKER_ROUNDS)
     return {way: each.cpu for way, each in rates.items()}
 
 
@@ -98,6 +101,7 @@ def main() -> int:
     parser.add_argument("--guard", action="store_true", help="fail if a prediction costs too much")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
     asked = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(QUIET))
     cores = Cores.of_machine()
     cores.pin_load()
     if asked.guard:

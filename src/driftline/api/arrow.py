@@ -1,5 +1,6 @@
 """Rows as a stream of Arrow: read into features, and answered. Only those who send Arrow import this."""
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any, Final
@@ -73,11 +74,12 @@ def encode_rows(schema: ModelSchema, request_ids: Sequence[bytes], values: Seque
         "multiclass": (PROBABILITIES, PREDICTED_CLASS),
         "regression": (PREDICTION,),
     }[schema.output]
-    columns = [pa.array(column, types[name]) for name, column in zip(names, values, strict=True)]
-    # An id as JSON is one between quotes.
-    ids = pc.binary_slice(pa.array(request_ids, pa.binary()), 1, -1).cast(pa.string())
+    pool = pa.system_memory_pool()  # Arrow's own gives its pages back between two answers
+    columns = [pa.array(column, types[name], memory_pool=pool) for name, column in zip(names, values, strict=True)]
+    quoted = pa.array(request_ids, pa.binary(), memory_pool=pool)
+    ids = pc.binary_slice(quoted, 1, -1, memory_pool=pool).view(pa.string())
     rows = pa.record_batch([ids, *columns], names=["request_id", *names])
-    sink = pa.BufferOutputStream()
+    sink = pa.BufferOutputStream(pool)
     with pa.ipc.new_stream(sink, rows.schema) as stream:
         stream.write_batch(rows)
     encoded: bytes = sink.getvalue().to_pybytes()
@@ -134,35 +136,41 @@ def _refuse_long(feature: Feature, texts: Sequence[pa.Array]) -> None:
 
 def _plain(feature: Feature, column: pa.ChunkedArray | None) -> Column | list[Any] | None:
     """Returns the values of a column that all are its feature's, or None where each has to be looked at."""
-    if column is None or (column.null_count and not feature.nullable) or not _fits(feature, column):
+    if column is None or (column.null_count and not feature.nullable):
         return None
     if column.null_count or feature.type == "category":
-        return list(column.to_pylist())
+        return list(column.to_pylist()) if _fits(feature, column) else None
+    if not _has_type(feature, column.type):
+        return None
     values: Column = column.to_numpy()  # five times as fast
-    return values
+    # Of an array's values, one that is NaN is the lowest and the highest.
+    return values if feature.type == "bool" or _spans(feature, values.min(), values.max()) else None
 
 
 def _fits(feature: Feature, column: pa.ChunkedArray) -> bool:
-    kind = column.type
+    if feature.type == "category":
+        known = not pa.types.is_null(column.type)
+        return known and all(misfit(feature, value) is None for value in pc.unique(column).to_pylist())
+    if not _has_type(feature, column.type):
+        return False
+    if feature.type == "float" and pc.all(pc.is_finite(column)).as_py() is False:
+        return False
+    ends = {"min": None} if feature.type == "bool" else pc.min_max(column).as_py()
+    return ends["min"] is None or _spans(feature, ends["min"], ends["max"])
+
+
+def _has_type(feature: Feature, kind: pa.DataType) -> bool:
     match feature.type:
         case "bool":
             return bool(pa.types.is_boolean(kind))
-        case "category":
-            return not pa.types.is_null(kind) and all(
-                misfit(feature, value) is None for value in pc.unique(column).to_pylist()
-            )
         case "int":
-            return bool(pa.types.is_integer(kind)) and _in_range(feature, column, MOST_EXACT)
-    return (
-        (pa.types.is_float64(kind) or pa.types.is_float32(kind))
-        and pc.all(pc.is_finite(column)).as_py() is not False
-        and (feature.range is None or _in_range(feature, column, float("inf")))
-    )
+            return bool(pa.types.is_integer(kind))
+    return bool(pa.types.is_float64(kind) or pa.types.is_float32(kind))
 
 
-def _in_range(feature: Feature, column: pa.ChunkedArray, most: float) -> bool:
-    low, high = feature.range or (-most, most)
-    ends = pc.min_max(column).as_py()
-    if ends["min"] is None:
-        return True
-    return bool(max(low, -most) <= ends["min"] and ends["max"] <= min(high, most))
+def _spans(feature: Feature, lowest: Any, highest: Any) -> bool:
+    """Whether numbers from a lowest to a highest one are all a feature's; none that is NaN is."""
+    low, high = feature.range or (-math.inf, math.inf)
+    if feature.type == "int":
+        return bool(max(low, -MOST_EXACT) <= lowest and highest <= min(high, MOST_EXACT))
+    return bool(low <= lowest and highest <= high and -math.inf < lowest and highest < math.inf)

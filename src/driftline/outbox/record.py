@@ -78,10 +78,12 @@ def encode_all(first_seq: int, payloads: Iterable[bytes]) -> Records:
         lengths = list(map(len, some))
         if max(lengths) > PAYLOAD_MAX_BYTES:
             raise _too_long()
-        parts = []
-        for seq, length, payload in zip(range(next_seq, next_seq + len(some)), lengths, some, strict=True):
-            parts.append(header(MAGIC, crc32(payload, crc32(checked(seq, length))), seq, length))
-            parts.append(payload)
+        parts = [b""] * (2 * len(some))
+        parts[::2] = [
+            header(MAGIC, crc32(payload, crc32(checked(seq, length))), seq, length)
+            for seq, length, payload in zip(range(next_seq, next_seq + len(some)), lengths, some, strict=True)
+        ]
+        parts[1::2] = some
         next_seq += len(some)
         whole.append(b"".join(parts))
     return Records(whole, next_seq - first_seq)

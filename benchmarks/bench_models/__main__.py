@@ -28,7 +28,7 @@ from turns import Measures, in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks-models.md"
-PACKAGES = ("granian", "msgspec", "onnxruntime", "pyarrow")
+PACKAGES = ("uvloop", "httptools", "msgspec", "zlib-ng", "onnxruntime", "pyarrow")
 ROUNDS, ROWS = 5, 4000
 SHORT_ROUNDS, SHORT_ROWS = 3, 1000
 # The kernel counts in hundredths of a second: each measure over HTTP takes a third of one, or more.

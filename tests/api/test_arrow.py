@@ -121,6 +121,15 @@ def test_columns_are_taken_whole_exactly_where_each_of_their_values_is(rows: lis
     assert found == outcome(lambda: features_of_columns(SCHEMA, DECODER, columns))
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()])
+def test_a_number_that_is_not_finite_is_refused_where_no_range_would(value: float, kind: pa.DataType) -> None:
+    schema = ModelSchema(name="m", version="1", output="regression", features=(Feature("n", "float"),))
+    with pytest.raises(InvalidFieldsError) as caught:
+        read_rows(schema, RequestDecoder(schema), stream(pa.table({"n": pa.array([1.0, value, 2.0], kind)})), 10)
+    assert [(error.path, error.code) for error in caught.value.errors] == [((1, "n"), "not_finite")]
+
+
 def test_what_is_scored_comes_as_columns_too_where_all_of_it_is_numbers() -> None:
     features = (Feature("n", "float"), Feature("c", "category", role="context"), Feature("b", "bool"))
     schema = ModelSchema(name="m", version="1", output="regression", features=features)

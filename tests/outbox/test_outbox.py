@@ -163,9 +163,24 @@ def test_a_full_segment_is_followed_by_one_named_after_its_first_event(make_outb
 
 def test_an_event_that_is_too_long_to_be_read_back_is_refused(make_outbox: MakeOutbox) -> None:
     outbox = make_outbox()
+    too_long = bytes(PAYLOAD_MAX_BYTES + 1)
     with pytest.raises(OutboxUnavailableError, match="too long"):
-        outbox.append(bytes(PAYLOAD_MAX_BYTES + 1))
+        outbox.append(too_long)
+    with pytest.raises(OutboxUnavailableError, match="too long"):
+        outbox.append_all([b"one of many", too_long])
     assert outbox.append(b"next") == 0
+    assert events(outbox.root, outbox.producer) == [b"next"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 256, 257, 1000])
+def test_many_are_appended_in_their_order_whatever_they_come_as(make_outbox: MakeOutbox, count: int) -> None:
+    outbox = make_outbox()
+    payloads = [b"%d" % number for number in range(count)]
+    assert outbox.append(b"before") == 0
+    assert outbox.append_all(iter(payloads)) == 1
+    assert outbox.append(b"after") == 1 + count
+    assert events(outbox.root, outbox.producer) == [b"before", *payloads, b"after"]
+    assert bytes_on_disk(outbox) == outbox.held_bytes
 
 
 def test_a_closed_outbox_takes_nothing_and_says_so(make_outbox: MakeOutbox) -> None:
@@ -247,6 +262,18 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallDisk]:
     kind: Kind = request.param
     with small_disk(tmp_path / "disk", kind) as disk:
         yield disk
+
+
+def test_many_that_a_full_disk_refused_are_cut_back_all_of_them(disk: SmallDisk) -> None:
+    outbox = Outbox(OutboxRoot(disk.path))
+    outbox.append(b"a" * CAPTURE_BYTES)
+    disk.fill()
+    before = bytes_on_disk(outbox)
+    with pytest.raises(OutboxUnavailableError, match="cannot be written"):
+        outbox.append_all([b"b" * 100] * 1000)
+    assert (outbox.next_seq, bytes_on_disk(outbox)) == (1, before)
+    outbox._give_up()
+    assert events(outbox.root, outbox.producer) == [b"a" * CAPTURE_BYTES]
 
 
 def test_an_append_that_a_full_disk_refused_is_cut_back_and_its_seq_used_by_the_next(disk: SmallDisk) -> None:

@@ -32,7 +32,7 @@ PACKAGES = ("uvloop", "httptools", "msgspec", "zlib-ng", "onnxruntime", "pyarrow
 ROUNDS, ROWS = 5, 4000
 SHORT_ROUNDS, SHORT_ROWS = 3, 1000
 # The kernel counts in hundredths of a second: each measure over HTTP takes a third of one, or more.
-BATCHES = 28
+BATCHES = 48
 QUIET = 50
 
 

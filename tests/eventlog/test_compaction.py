@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from driftline.errors import LogDamagedError, LogUnavailableError
@@ -155,7 +155,8 @@ LINES = st.lists(
 
 
 @settings(max_examples=25, deadline=None)
-@given(LINES, st.booleans())
+@example(events=[{"features": {"": None, "a": 1}, "": 2}], ascii_only=False)
+@given(events=LINES, ascii_only=st.booleans())
 def test_whatever_json_a_line_is_it_comes_back_to_the_byte(events: list[dict[str, object]], ascii_only: bool) -> None:
     lines = [json.dumps(event, ensure_ascii=ascii_only).encode(errors="replace") for event in events]
     with tempfile.TemporaryDirectory() as directory:

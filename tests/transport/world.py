@@ -84,8 +84,8 @@ class Api:
 class Worker:
     """One life of a worker."""
 
-    def __init__(self, log_dir: Path, root: Path, url: str | None) -> None:
-        self.scribe = Scribe(LogWriter(log_dir, segment_max_bytes=40_000))
+    def __init__(self, log_dir: Path, root: Path, url: str | None, segment_max_bytes: int) -> None:
+        self.scribe = Scribe(LogWriter(log_dir, segment_max_bytes=segment_max_bytes))
         self.receiver = make_receiver(root, url, 2.0)
         self.task = asyncio.create_task(self._run())
 
@@ -124,8 +124,8 @@ class World:
         self.apis.append(api)
         return api
 
-    def start_worker(self, log_dir: Path | None = None) -> Worker:
-        return Worker(log_dir or self.log_dir, self.root.path, self.url)
+    def start_worker(self, log_dir: Path | None = None, segment_max_bytes: int = 40_000) -> Worker:
+        return Worker(log_dir or self.log_dir, self.root.path, self.url, segment_max_bytes)
 
     @property
     def answered(self) -> list[tuple[str, int]]:

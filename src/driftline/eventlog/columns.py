@@ -26,7 +26,7 @@ class Columns:
 
     A field has the type that all its values have: text, whole numbers, numbers, truth values; where they differ, and
     for lists and objects, it is JSON as text. A field whose name differs from another's in nothing but case stays in
-    the line, for DuckDB's names know no case.
+    the line, for DuckDB's names know no case; so does one without a name.
 
     Attributes:
         line_bytes: The mean length of a line.
@@ -39,7 +39,7 @@ class Columns:
         self._fields: dict[str, str] = {}
         self._members: dict[str, dict[str, str]] = {name: {} for name in OBJECTS}
         self._plain = set(OBJECTS)
-        self._seen: set[tuple[object, ...]] = set()
+        self._seen: dict[tuple[object, ...], list[str]] = {}  # with the names of those that are whole numbers
 
     @property
     def line_bytes(self) -> int:
@@ -61,11 +61,12 @@ class Columns:
 
     def _gather(self, place: str, values: Mapping[str, Any], types: dict[str, str]) -> None:
         shape = (place, *values, *map(type, values.values()))
-        if shape in self._seen and all(type(it) is not int or -_INT64 <= it < _INT64 for it in values.values()):
+        whole = self._seen.get(shape)
+        if whole is not None and all(-_INT64 <= values[name] < _INT64 for name in whole):
             return
         if len(self._seen) >= _SHAPES:
             self._seen.clear()
-        self._seen.add(shape)
+        self._seen[shape] = [name for name, value in values.items() if type(value) is int]
         for name, value in values.items():
             types[name] = _common(types.get(name, ""), _type_of(value))
 
@@ -141,10 +142,10 @@ def _text(value: str) -> str:
 
 
 def _unlike(types: Mapping[str, str], taken: set[str]) -> dict[str, str]:
-    """Those whose names differ in more than case from what is taken, and take theirs."""
+    """Those that DuckDB has names for, which differ in more than case from what is taken; they take theirs."""
     kept = {}
     for name, kind in types.items():
-        if name.lower() not in taken and "\0" not in name:
+        if name and name.lower() not in taken and "\0" not in name:
             taken.add(name.lower())
             kept[name] = kind
     return kept

@@ -26,8 +26,8 @@ class Pace:
     """
 
     window_batches: int
-    batch_events: int = 512
-    batch_bytes: int = 256 << 10
+    batch_events: int = 1024
+    batch_bytes: int = 512 << 10
     resend_after_s: float = 1.0
 
 

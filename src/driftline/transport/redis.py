@@ -117,7 +117,7 @@ class RedisSender:
         timeout_s: How long any answer may take.
     """
 
-    window_batches = 16
+    window_batches = 8
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._redis = connect(url, timeout_s)

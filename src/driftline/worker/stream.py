@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 _FIRST = "0-0"
 _BEAT_S = 1.0
-_MAX_ENTRIES = 16
+_MAX_ENTRIES = 32
 _BLOCK_MS = 500
 
 

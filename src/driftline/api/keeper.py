@@ -13,9 +13,9 @@ from driftline.api.metrics import ACCEPTED, REFUSED, UNLOGGED
 from driftline.api.served import SLICE_VALUES, Scored, ScoredRows, Served
 from driftline.contract.checksum import all_with_checksum, with_checksum
 from driftline.contract.columns import encoded, pieces
-from driftline.contract.event import SCHEMA_VERSION, encode, lines_of, timestamp
+from driftline.contract.event import SCHEMA_VERSION, encode, timestamp
 from driftline.contract.headers import parse_request_id, parse_traceparent
-from driftline.contract.line import after_seq, before_seq, bodies
+from driftline.contract.line import after_seq, before_seq, bodies, lines_of
 from driftline.contract.logged import as_they_came
 from driftline.contract.request import Features
 from driftline.contract.request_ids import RequestIds, new_request_ids
@@ -245,9 +245,9 @@ class Keeper:
         told = zip(served.outputs.names, scored.texts, strict=True)
         heads = pieces([("request_id", request_ids.encoded), features, *told])
         # From here to the append nobody else may have a seq.
-        before = (timestamp(self._clock()), SCHEMA_VERSION, "prediction", outbox.producer)
+        before = before_seq(timestamp(self._clock()), "prediction", outbox.producer)
         try:
-            after = (schema.name, schema.version, *origin)
+            after = after_seq(schema.name, schema.version, origin)
             outbox.append_all(lines_of(heads, outbox.next_seq, count, before, after))
             if self._durable:
                 await outbox.synced()

@@ -1,21 +1,15 @@
 """The bytes of an event: one line of the log, encoded once and never again on its way there."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import chain, islice, repeat
 from typing import Any, Final, Literal
 
 import msgspec
 
-from driftline.contract.checksum import all_with_checksum
-from driftline.contract.columns import encoded
 from driftline.contract.schema import Label
 
 SCHEMA_VERSION: Final = 1
-
-_AT_ONCE: Final = 256
-"""So many lines are made at once: of more, the first have left the processor's cache when they are needed again."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -56,38 +50,6 @@ def event_type(outputs: Sequence[tuple[str, Any]]) -> Callable[..., msgspec.Stru
         outputs: The fields of what the model gives, with their types.
     """
     return msgspec.defstruct("Event", [*outputs, *TAIL], bases=(Head,), frozen=True, gc=False)
-
-
-_AT_SEQ: Final = [name for name, _ in TAIL].index("seq")
-_Before: Final = msgspec.defstruct("Before", TAIL[:_AT_SEQ], frozen=True, gc=False)
-_After: Final = msgspec.defstruct("After", TAIL[_AT_SEQ + 1 :], frozen=True, gc=False)
-
-
-def lines_of(
-    heads: Sequence[Iterable[bytes]], first_seq: int, count: int, before: Sequence[object], after: Sequence[object]
-) -> Iterator[bytes]:
-    """Yields the lines of many events that differ in their heads and in their ``seq`` alone, in a fifth of the time.
-
-    To the byte they are what :func:`encode` makes of each, with its checksum.
-
-    Args:
-        heads: What the lines begin with, up to what the model gave and without a closing brace: an iterable of
-            ``count`` pieces for each piece of a head in turn, as of :func:`~driftline.contract.columns.pieces`.
-        first_seq: Of the first; the others follow it.
-        count: How many there are.
-        before: The values of the fields from ``timestamp`` to what comes before ``seq``.
-        after: Those of the fields behind it.
-    """
-    start = b"," + encode(_Before(*before))[1:-1] + b',"seq":'
-    end = b"," + encode(_After(*after))[1:-1]
-    seqs = encoded(range(first_seq, first_seq + count))
-    rows = zip(*heads, repeat(start, count), seqs, repeat(end, count), strict=True)
-    return chain.from_iterable(_lines_of(map(b"".join, rows)))
-
-
-def _lines_of(bodies: Iterator[bytes]) -> Iterator[list[bytes]]:
-    while some := list(islice(bodies, _AT_ONCE)):
-        yield all_with_checksum(some)
 
 
 class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftline.api import body
+from driftline.api import connection as connection_module
 from driftline.api.connection import HEAD_MAX_BYTES, HEADERS_MAX, Connection
 from tests.api.api_process import EXAMPLE, code_of, status_of
 from tests.api.conftest import StartApi
@@ -130,7 +131,7 @@ def test_what_stands_in_line_keeps_its_place_before_what_was_sent_behind_it(tmp_
         assert ticket is not None
         with made.connect() as connection:
             connection.sendall(slow + get() + get(b"/nothing"))
-            made.turns()
+            wait_until(lambda: made.call(lambda: made.gate.has_line))
             made.call(lambda: made.gate.leave(ticket))
             assert statuses(receive_until(connection, 3)) == [200, 200, 404]
 
@@ -224,6 +225,19 @@ def test_who_never_reads_takes_neither_memory_nor_a_place_from_others_and_is_cut
         wait_until(lambda: not tight.call(lambda: tight.listener.open_connections))
 
 
+def test_what_is_pipelined_is_read_no_faster_than_it_is_answered(served: Stand) -> None:
+    request, asked = post(EXAMPLE, b"X: " + b"a" * 1000, path=b"/predict?"), 1500
+    most, answered = 0, 0
+    with served.connect() as connection:
+        sending = threading.Thread(target=connection.sendall, args=[request * asked])
+        sending.start()
+        while answered < asked:
+            answered += connection.recv(65536).count(b"}")  # one is in each answer
+            most = max(most, *served.call(lambda: [len(each.pipeline) for each in connections(served)]))
+        sending.join()
+    assert most < asked / 3
+
+
 # -- heads
 
 
@@ -262,18 +276,19 @@ def test_a_head_that_is_just_not_too_much_is_read(served: Stand) -> None:
         assert statuses(receive_until(connection, 2)) == [200, 200]
 
 
-def test_a_head_that_begins_behind_a_long_body_is_not_taken_for_a_long_one(served: Stand) -> None:
-    long, again = post(b" " * 2 * HEAD_MAX_BYTES, path=b"/nothing"), get()
+def test_a_head_that_begins_behind_a_long_body_is_not_taken_for_a_long_one(
+    served: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "HEAD_MAX_BYTES", 1000)
     with served.connect() as connection:
-        go_on = threading.Event()
+        connection.sendall(post(b" " * 5000, path=b"/predict/batch") + get()[:10])
         served.turns()
-        served.hold(go_on)
-        connection.sendall(long + again[:10])
-        go_on.set()
+        connection.sendall(get()[10:])
+        assert statuses(receive_until(connection, 2)) == [422, 200]
+        connection.sendall(post(b" " * 5000, path=b"/predict/batch") + get()[:10])
         served.turns()
-        connection.sendall(again[10:])
-        received = receive_until(connection, 2)
-        assert statuses(received) == ([404] if closes(received[0]) else [404, 200])
+        connection.sendall(b"a" * 1001)
+        assert statuses(receive_until(connection)) == [422, 431]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from driftline.api.body import read_rest
+from driftline.api.body import SLOW, read_rest
 from driftline.api.docs import safe_headers
 from driftline.api.metrics import REFUSED, REQUESTS
 from driftline.api.observe import CLOSE
@@ -75,6 +75,12 @@ class Gate:
                 return None
         self._in_flight += 1
         return Ticket()
+
+    def enter_slow(self) -> Ticket:
+        """Returns a ticket for a request that counts when its body, which has been waited for already, is there."""
+        ticket = Ticket()
+        ticket.counts = False
+        return ticket
 
     async def wait(self) -> Ticket | None:
         """Returns a ticket when it is the request's turn, or None when it is to be refused."""
@@ -238,7 +244,7 @@ class Admission:
             await self._app(scope, receive, send)
             return
         gate = self._gate
-        ticket = gate.enter()
+        ticket = gate.enter_slow() if SLOW in scope else gate.enter()
         if ticket is None:
             scope["arrived"] = perf_counter()
             ticket = await gate.wait()
@@ -253,10 +259,20 @@ class Admission:
                 gate.body_ends(ticket)
             return message
 
+        left = False
+
+        async def leave_and_send(message: Message) -> None:
+            nonlocal left
+            if not left:
+                left = True
+                gate.leave(ticket)  # the work is done, and the client may take its time over the answer
+            await send(message)
+
         try:
-            await self._app(scope, receive_and_tell, send)
+            await self._app(scope, receive_and_tell, leave_and_send)
         finally:
-            gate.leave(ticket)
+            if not left:
+                gate.leave(ticket)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         place = self._routes.place(scope["path"])

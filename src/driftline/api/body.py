@@ -12,6 +12,8 @@ from driftline.errors import InputError
 BODY_TIMEOUT_S: Final = 30.0
 BROKEN: Final = "driftline.broken"
 """What the scope of a request has whose body broke off, although the client may still read an answer."""
+SLOW: Final = "driftline.slow"
+"""What the scope of a request has whose body has been waited for already."""
 REST_S: Final = 0.5
 REST_MAX_BYTES: Final = 65536
 _LENGTH_DIGITS = 18

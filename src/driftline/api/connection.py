@@ -6,13 +6,15 @@ take, clients that close their half, and answers that reach who is still sending
 """
 
 import math
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from httptools import HttpParserError, HttpParserInvalidURLError, HttpParserUpgrade
+from httptools import HttpParserError, HttpParserInvalidURLError, HttpParserUpgrade, HttpRequestParser, parse_url
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from driftline.api.body import BROKEN
+from driftline.api.body import BROKEN, SLOW
 from driftline.api.docs import safe_headers
 from driftline.contract.problems import Answer
 
@@ -47,13 +49,18 @@ class Connection(HttpToolsProtocol):
         self._idle_since = math.inf  # no request is being worked on, or its head is not read to its end
         self._in_head = False
         self._head_bytes = 0  # in what came before
+        self._head_slack_bytes = 0  # of these may be of what stood before the head
         self._chunk_bytes = 0
+        self._chunk_begins = False  # what comes next is its first byte
         self._in_body = False
         self._wanted: Wanted | None = None  # what the lane wants of the headers; of no other request
         self._body = b""
         self._body_since = math.inf
         self._unanswered = False  # the lane owes an answer
         self._last = False
+        self._held = False  # what is next waits for the client to take what it was sent
+        self._unread_bytes = 0
+        self._unread_since = 0.0
         self._deaf = False  # what else comes is thrown away
         self._discarding_since = math.inf
 
@@ -62,6 +69,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override]
         """Begins, or sends the client away if there are too many."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self._wire.use(transport)
         self._idle_since = self.loop.time()
         self._listener.admit(self)
@@ -71,15 +79,21 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._chunk_bytes = len(data)
-        try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade:  # to something that is not spoken here: the request is answered as it is
-            self._make_last()
-        except HttpParserError:
-            self._break_off()
+        self._chunk_begins = not (self._in_head or self._in_body)
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                if self._deaf:
+                    return
+                data = self._without_upgrade() + data[upgrade.args[0] :]
+                continue
+            except HttpParserError:
+                self._break_off()
+            break
         if self._in_head and not self._deaf:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_MAX_BYTES:
+            if self._head_bytes - self._head_slack_bytes > HEAD_MAX_BYTES:
                 self.refuse(431)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -92,6 +106,20 @@ class Connection(HttpToolsProtocol):
         self._make_last()
         return self._unanswered or not self._is_complete()
 
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent: until it does, no more is read from it, and no request begun."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It does."""
+        super().resume_writing()
+        if self._held:
+            self._held = False
+            self._go_on()
+        else:
+            self.flow.resume_reading()
+
     # -- what the parser finds
 
     def on_message_begin(self) -> None:
@@ -99,6 +127,8 @@ class Connection(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self._in_head = True
+        self._head_slack_bytes = 0 if self._chunk_begins else self._chunk_bytes
+        self._chunk_begins = False
         if not self._unanswered and self._is_complete():
             self._idle_since = self.loop.time()
 
@@ -117,6 +147,10 @@ class Connection(HttpToolsProtocol):
             return
         self._head_bytes = 0
         self._idle_since = math.inf
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self.refuse(400)
+            return
         lane, parser = self._lane, self.parser
         if (
             lane is not None
@@ -127,7 +161,6 @@ class Connection(HttpToolsProtocol):
             and not self.flow.write_paused
             and parser.should_keep_alive()
             and parser.get_http_version() == "1.1"
-            and not parser.should_upgrade()
         ):
             self._wanted = lane.wanted(self.headers)
             if self._wanted is not None:
@@ -145,7 +178,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
-        if self._deaf:
+        if self._deaf or self.parser.should_upgrade():
             return
         self._in_body = False
         if self._wanted is None:
@@ -171,20 +204,12 @@ class Connection(HttpToolsProtocol):
         transport = self.transport
         if transport.is_closing():
             return
-        last = last or self._last
+        last = last or (self._last and not self.pipeline)
         transport.write(self._listener.response(answer, last=last))
         if last:
             self.finish()
-        elif self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
         else:
-            self._idle_since = self.loop.time()
-
-    def give_back(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Has the application answer a whole request that the lane cannot."""
-        self._unanswered = False
-        self.headers, self._body = headers, body
-        self._begin_answer(whole=True)
+            self._go_on()
 
     def refuse(self, status: int) -> None:
         """Refuses what is no request, and ends the connection: with the answer that is on its way, if any."""
@@ -199,12 +224,14 @@ class Connection(HttpToolsProtocol):
 
     def finish(self) -> None:
         """Ends the connection; a client that is still sending first gets what was written to it."""
-        if not self._in_body or self.scheme == "https" or not self.transport.can_write_eof():
+        unread = self._in_body or self.flow.read_paused
+        if not unread or self.scheme == "https" or not self.transport.can_write_eof():
             self.transport.close()
             return
         # Closed with something unread, the kernel would send a reset, which throws away what was not received yet.
         self._deaf, self._discarding_since = True, self.loop.time()
         self.transport.write_eof()
+        self.pipeline.clear()
         self.flow.resume_reading()
 
     def shutdown(self) -> None:
@@ -216,16 +243,17 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Goes on after an answer of the application's; no timer is set, for :meth:`look` is called."""
-        if self.transport.is_closing() or self._discarding_since < math.inf:
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        else:
-            self._idle_since = self.loop.time()
+        if not self.transport.is_closing() and self._discarding_since == math.inf:
+            self._go_on()
 
     def look(self, now: float) -> None:
         """Ends what lasts too long; called now and then."""
+        unread_bytes = self.transport.get_write_buffer_size()
+        if unread_bytes != self._unread_bytes:
+            self._unread_bytes, self._unread_since = unread_bytes, now
+        elif unread_bytes and now - self._unread_since >= self._listener.keep_alive_s:
+            self.transport.abort()  # to close it would be to wait for the client
+            return
         if now - self._discarding_since >= LINGER_S or now - self._idle_since >= self._listener.keep_alive_s:
             self.transport.close()
         elif self._wanted is not None and now - self._body_since >= BODY_S:
@@ -236,9 +264,22 @@ class Connection(HttpToolsProtocol):
         if self._wanted is not None:
             self._wanted = None
             self._begin_answer()
+            self.cycle.scope[SLOW] = True  # type: ignore[typeddict-unknown-key]
 
-    def _begin_answer(self, *, whole: bool = False) -> None:
+    def _go_on(self) -> None:
+        if self.flow.write_paused:
+            self._held = True
+        elif self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.flow.resume_reading()
+            self._idle_since = self.loop.time()
+
+    def _begin_answer(self) -> None:
         url, headers = self.url, self.headers
+        if not _has_path(url):
+            self.refuse(400)
+            return
         super().on_message_begin()
         self.url = url
         self.headers.extend(headers)
@@ -247,7 +288,7 @@ class Connection(HttpToolsProtocol):
         )
         keep_alive = self.parser.should_keep_alive()
         before = self.cycle
-        if self._unanswered:
+        if self._unanswered or self._held:
             self.cycle = _BUSY  # so that this one gets in line
         try:
             super().on_headers_complete()
@@ -260,8 +301,18 @@ class Connection(HttpToolsProtocol):
         if self._body:
             super().on_body(self._body)
             self._body = b""
-        if whole:
-            super().on_message_complete()
+
+    def _without_upgrade(self) -> bytes:
+        """Returns the head just read as if its client had not asked for another protocol, to be read by a new parser.
+
+        This one would not read the body, and some clients ask with each request that they send.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        kept = [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._in_body = False
+        return b"\r\n".join([b"%b %b HTTP/%b" % (method, self.url, version), *kept, b"\r\n"])
 
     def _break_off(self) -> None:
         """Deals with a request that does not go on, or makes no sense from here."""
@@ -300,6 +351,26 @@ class Connection(HttpToolsProtocol):
 
     def _cycle(self) -> RequestResponseCycle | None:
         return self.cycle  # which the base class declares to be there always
+
+
+def _has_path(url: bytes) -> bool:
+    try:
+        return url.startswith(b"/") or parse_url(url).path is not None
+    except HttpParserInvalidURLError:
+        return False
+
+
+class _Flow(FlowControl):
+    """When a client is read from: not while requests of its wait for their turn, or answers for it to take them."""
+
+    def __init__(self, transport: "asyncio.Transport", pipeline: Collection[object]) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        """Reads on if there is nothing to wait for."""
+        if not (self._pipeline or self.write_paused or self._transport.is_closing()):
+            super().resume_reading()
 
 
 class _Wire:

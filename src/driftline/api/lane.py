@@ -1,11 +1,11 @@
 """The short way of ``/predict``: what comes in one turn of the loop is decided at once, and kept by one append.
 
-It answers what the application would answer, to the byte, and leaves to it what has to wait for something else than the
-disk: models that score elsewhere, bodies that dawdle, connections that end.
+It answers what the application would answer, to the byte, and leaves to it what has to wait for its client: bodies that
+dawdle, connections that end.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -65,6 +65,7 @@ class Lane:
         self._max_body_bytes: Final = max_body_bytes
         self._loop: Final = asyncio.get_running_loop()
         self._entries: list[_Entry] = []
+        self._answering: Final[set[asyncio.Task[None]]] = set()
         self._turn_began = 0.0
         self._in_turn = False
 
@@ -88,17 +89,19 @@ class Lane:
         """Has a request answered: within this turn of the loop or the next, or when it is its turn in the line."""
         request = _Request(connection, headers, wanted, body, perf_counter())
         if self._gate.has_line or (self._in_turn and request.arrived - self._turn_began > TURN_S):
-            self._gate.stand(_Claim(self, request))
+            self._stand(request, self._decide)
         else:
             self._decide(request, None)
 
-    def admitted(self, request: "_Request", ticket: Ticket | None) -> None:
-        """Goes on with a request whose turn it is in the line, or, without a ticket, refuses it."""
-        if ticket is None:
-            REFUSED["overloaded"].inc()
-            self._reply(request, OVERLOADED)
-        else:
-            self._decide(request, ticket)
+    def _stand(self, request: "_Request", go_on: "_GoOn") -> None:
+        def when_it_is_its_turn(ticket: Ticket | None) -> None:
+            if ticket is None:
+                REFUSED["overloaded"].inc()
+                self._reply(request, OVERLOADED)
+            else:
+                go_on(request, ticket)
+
+        self._gate.stand(_Claim(request, when_it_is_its_turn))
 
     def _decide(self, request: "_Request", ticket: Ticket | None) -> None:
         if not self._in_turn:
@@ -119,34 +122,46 @@ class Lane:
         if isinstance(answer, Answer):
             self._reply(request, answer, ticket)
             return
-        request.connection.give_back(request.headers, request.body)
-        if ticket is not None:
-            self._gate.leave(ticket)
+        self._await_model(request, ticket)
+
+    def _await_model(self, request: "_Request", ticket: Ticket | None) -> None:
+        ticket = ticket or self._gate.enter()
+        if ticket is None:
+            self._stand(request, self._await_model)
+            return
+        answering = self._loop.create_task(self._answer(request, ticket))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
+
+    async def _answer(self, request: "_Request", ticket: Ticket) -> None:
+        try:
+            answer = await self._predict(request.wanted, request.body)
+        except Exception as error:  # noqa: BLE001 (as above)
+            answer = self._failed(error)
+        self._reply(request, answer, ticket)
 
     def _end_turn(self) -> None:
         self._in_turn = False
         entries, self._entries = self._entries, []
         if entries:
-            try:
-                self._keep(entries)
-            except Exception as error:  # noqa: BLE001 (as above)
-                answer = self._failed(error, len(entries))
-                for entry in entries:
-                    self._reply(entry.request, answer, entry.ticket)
+            self._keep(entries)
         self._gate.admit_more()
 
     def _keep(self, entries: Sequence["_Entry"]) -> None:
         asked = [entry.asked for entry in entries]
-        told = self._keeper.tell(asked)
+        told: list[Told] = []
         try:
+            told = self._keeper.tell(asked)
             self._keeper.append(asked, told)
             synced = self._keeper.sync_soon()
-        except OutboxError as error:
-            if len(entries) == 1:
+        except Exception as error:  # noqa: BLE001 (as above)
+            if len(entries) > 1:
+                for entry in entries:  # there may be room for some, or but one that fails
+                    self._keep([entry])
+            elif isinstance(error, OutboxError):
                 self._unkept(entries, told, error)
-                return
-            for entry in entries:  # there may be room for some
-                self._keep([entry])
+            else:
+                self._reply(entries[0].request, self._failed(error), entries[0].ticket)
             return
         if synced is None:
             self._kept(entries, asked, told)
@@ -195,9 +210,9 @@ class Lane:
         REQUESTS.labels(self.path, str(answer.status)).inc()
         note_durations([perf_counter() - request.arrived])
 
-    def _failed(self, error: Exception, requests: int = 1) -> Answer:
+    def _failed(self, error: Exception) -> Answer:
         log.error("request.failed", route=self.path, exc_info=error)
-        REFUSED["internal_error"].inc(requests)
+        REFUSED["internal_error"].inc()
         return internal_error()
 
 
@@ -219,17 +234,20 @@ class _Entry(NamedTuple):
     ticket: Ticket | None
 
 
+_GoOn = Callable[[_Request, Ticket | None], None]
+
+
 class _Claim:
     """A request in the line."""
 
-    __slots__ = ("_lane", "_request")
+    __slots__ = ("_request", "_then")
 
-    def __init__(self, lane: Lane, request: _Request) -> None:
-        self._lane = lane
+    def __init__(self, request: _Request, then: Callable[[Ticket | None], None]) -> None:
         self._request = request
+        self._then = then
 
     def done(self) -> bool:
         return self._request.connection.transport.is_closing()
 
     def set_result(self, result: Ticket | None, /) -> None:
-        asyncio.get_running_loop().call_soon(self._lane.admitted, self._request, result)
+        asyncio.get_running_loop().call_soon(self._then, result)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,6 +97,7 @@ def no_directory(root: OutboxRoot) -> Outbox:
     return Outbox(root)
 
 
+ID = "01a20a66-e670-7344-9870-[0-9a-f]{12}"
 KINDS = ("plain", "split", "together", "keys", "full", "full-served", "lost", "lost-served", "durable")
 
 
@@ -168,7 +169,7 @@ def exchange(made: Stand, sent: Sequence[Sent]) -> list[bytes]:
     """All that comes back, without what differs from one moment to the next."""
     received: list[bytes] = []
     with made.connect() as connection:
-        connection.settimeout(3)
+        connection.settimeout(20)
         for each in sent:
             written, start = each.written, 0
             for end in sorted({min(cut, len(written)) for cut in each.cuts} | {len(written)}):
@@ -187,6 +188,14 @@ def exchange(made: Stand, sent: Sequence[Sent]) -> list[bytes]:
     return [re.sub(rb"\r\nretry-after: \d{3,4}\r\n", b"\r\nretry-after: N\r\n", dated(each)) for each in received]
 
 
+def numbered(received: Sequence[bytes], events: Sequence[object]) -> tuple[str, str]:
+    """Answers and events with the ids of requests counted from 0: what was asked before has used up some or not."""
+    texts = repr(received), json.dumps(events)
+    ids = {each: f"id {at}" for at, each in enumerate(dict.fromkeys(re.findall(ID, "".join(texts))))}
+    told, kept = (re.sub(ID, lambda found: ids[found[0]], text) for text in texts)
+    return told, kept
+
+
 def dated(answer: bytes) -> bytes:
     return re.sub(rb"\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n", b"\r\ndate: D\r\n", answer)
 
@@ -201,7 +210,8 @@ def test_the_same_request_gets_the_same_answer_event_and_counts_with_the_lane_an
     for made in both.stands:
         before, seq = counted(), made.outbox.next_seq
         received = exchange(made, sent)
-        outcomes.append((received, made.events(seq) if made.outbox.next_seq else [], moved(before)))
+        events = made.events(seq) if made.outbox.next_seq else []
+        outcomes.append((*numbered(received, events), moved(before)))
     assert outcomes[0] == outcomes[1]
 
 
@@ -229,7 +239,8 @@ class Watched(Outbox):
         super().__init__(root, max_bytes=max_bytes)
         self.appended: list[int] = []
 
-    def append_all(self, payloads: Sequence[bytes]) -> int:
+    def append_all(self, payloads: Iterable[bytes]) -> int:
+        payloads = list(payloads)
         if any(b"unforeseen" in payload for payload in payloads):
             raise ZeroDivisionError
         first = super().append_all(payloads)
@@ -430,12 +441,12 @@ def test_a_process_that_is_killed_has_kept_all_that_it_answered_once(start_api: 
     api = start_api()
     [worker] = api.workers()
     found: list[str] = []
-    enough = threading.Event()
+    enough, killed = threading.Event(), threading.Event()
 
     def ask() -> None:
         with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
             try:
-                while True:
+                while not killed.is_set():  # the next process takes who was still waiting in the queue
                     connection.sendall(post() * 4)
                     received = receive_until(connection, 4)
                     found.extend(told(answer) for answer in received if b'"predicted_class"' in answer)
@@ -451,6 +462,7 @@ def test_a_process_that_is_killed_has_kept_all_that_it_answered_once(start_api: 
         thread.start()
     assert enough.wait(20)
     os.kill(worker, signal.SIGKILL)
+    killed.set()
     for thread in threads:
         thread.join()
     kept = [event["request_id"] for event in api.events()]

@@ -11,8 +11,8 @@ from typing import Self
 from tests.api.api_process import EXAMPLE, is_whole, status_of
 from tests.waiting import wait_until
 
-_HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-HEAD = _HEAD % len(EXAMPLE)
+_HEAD = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+HEAD = _HEAD % (b"/predict", len(EXAMPLE))
 AGAIN = HEAD + b"\r\n" + EXAMPLE
 
 
@@ -24,6 +24,7 @@ class Traffic:
         keep_alive: Whether a connection is used again, as long as the server leaves it open.
         clients: How many there are.
         body: What they send.
+        path: To where.
 
     Attributes:
         answers: Status codes, in no order.
@@ -31,14 +32,16 @@ class Traffic:
         refused: How often there was no connection; no request was sent then.
     """
 
-    def __init__(self, port: int, *, keep_alive: bool, clients: int = 8, body: bytes = EXAMPLE) -> None:
+    def __init__(
+        self, port: int, *, keep_alive: bool, clients: int = 8, body: bytes = EXAMPLE, path: bytes = b"/predict"
+    ) -> None:
         self.answers: list[int] = []
         self.failures: list[str] = []
         self.refused = 0
         self._port = port
         self._keep_alive = keep_alive
         last = b"" if keep_alive else b"Connection: close\r\n"
-        self._request = _HEAD % len(body) + last + b"\r\n" + body
+        self._request = _HEAD % (path, len(body)) + last + b"\r\n" + body
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 
@@ -92,7 +95,7 @@ def begun_bodies(port: int, many: int, length: int = 10_000) -> Iterator[list[so
 
     Each is there before the next begins, so that they are no crush in which some would be refused.
     """
-    head = _HEAD % length + b"Expect: 100-continue\r\n\r\n"
+    head = _HEAD % (b"/predict", length) + b"Expect: 100-continue\r\n\r\n"
     with ExitStack() as closing:
 
         def begin() -> socket.socket | None:

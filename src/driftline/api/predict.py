@@ -1,7 +1,7 @@
 """The one function that decides what ``/predict`` answers; it knows no server and no framework."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -74,26 +74,58 @@ class Predictor:
             return not_kept(error)
         return answer_of(told, logged=logged)
 
-    def decide(self, headers: Headers, body: bytes) -> Answer | Asked | None:
-        """Returns a refusal, or what is to be kept and then told; None where the model cannot score at once.
+    def decide(self, headers: Headers, body: bytes) -> "Answer | Asked | Unscored | None":
+        """Returns a refusal, what is to be kept and then told, or what is to be scored with others before.
 
-        What is kept and told is answered as calling this object does.
+        What comes of it is answered as calling this object does. None is for a model that has to be waited for.
         """
         served = self._served()
         try:
             served, features = self._read(served, headers, body, self._chosen)
-            if served.together is not None:
-                return None
-            return Asked(served, served.score(features), Origin.of(headers))
+        except InputError as error:
+            return refuse(error)
+        row = Unscored(served, features, Origin.of(headers))
+        if served.together is None:
+            return self.score(row)
+        return row if served.together.in_one_turn else None
+
+    def score(self, row: "Unscored") -> Answer | Asked:
+        """Returns a refusal, or what is to be kept and then told."""
+        try:
+            return Asked(row.served, row.served.score(row.features), row.origin)
         except InputError as error:
             return refuse(error)
         except ScoringError as error:
-            return failed(error, served)
+            return failed(error, row.served)
+
+    def score_all(self, rows: Sequence["Unscored"]) -> list[Asked]:
+        """Returns what is to be kept and then told of rows of one model, scored in one go.
+
+        Raises:
+            Exception: There is one that is to be refused, or the model fails: :meth:`score` says of each what to do.
+        """
+        served = rows[0].served
+        scored = served.score_all([row.features for row in rows])
+        return [Asked(served, each, row.origin) for each, row in zip(scored, rows, strict=True)]
 
     def _read(self, served: Served, headers: Headers, body: bytes, chosen: Choose | None) -> tuple[Served, Features]:
         check_request(headers, body, self._max_body_bytes)
         features = served.decoder.decode(body)
         return (served, features) if chosen is None else chosen(served, features)
+
+
+class Unscored(NamedTuple):
+    """A row that is read and checked.
+
+    Attributes:
+        served: Who is to score it.
+        features: What it is.
+        origin: What its event will say of the request.
+    """
+
+    served: Served
+    features: Features
+    origin: Origin
 
 
 def answer_of(told: Told, *, logged: bool) -> Answer:

@@ -68,6 +68,16 @@ class Together:
         with self._calling():
             return await model.score_async(rows)
 
+    @property
+    def in_one_turn(self) -> bool:
+        """Whether nothing is to be waited for but the others of the same turn of the event loop."""
+        return self._elsewhere is None and not self._delay_s
+
+    @property
+    def max_rows(self) -> int:
+        """Most rows of one batch."""
+        return self._max_rows
+
     @contextmanager
     def _calling(self) -> Iterator[None]:
         if self._callers >= self._most_callers:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from driftline.api.config import ApiConfig
-from driftline.api.metrics import REFUSED
+from driftline.api.metrics import DURATION, REFUSED, note_durations
 from driftline.api.observe import Observed
 from driftline.api.routes import KeptRoute, Routes
 from driftline.api.service import Service
@@ -107,3 +109,24 @@ print(metrics_payload()[0].decode())
         command = [sys.executable, "-c", code, value]
         output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     assert "g 5.0" in output.splitlines()
+
+
+def durations() -> dict[str, float]:
+    """The sum, the count and each bucket."""
+    [family] = DURATION.collect()
+    return {
+        sample.name + sample.labels.get("le", ""): sample.value
+        for sample in family.samples
+        if "_created" not in sample.name
+    }
+
+
+@given(st.lists(st.floats(0, 20) | st.sampled_from([0.0005, 0.001, 0.25, 10.0]), max_size=20))
+def test_durations_that_are_noted_together_are_counted_as_one_by_one(took_s: list[float]) -> None:
+    at_first = durations()
+    for each in took_s:
+        DURATION.observe(each)
+    one_by_one = durations()
+    note_durations(took_s)
+    for name, value in durations().items():
+        assert value - one_by_one[name] == pytest.approx(one_by_one[name] - at_first[name], abs=1e-6)

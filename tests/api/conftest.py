@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.api_process import ApiProcess
+from tests.api.stand import TIGHT, Stand, stand
 
 StartApi = Callable[..., ApiProcess]
 
@@ -35,3 +36,17 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     assert server.stop() == 0
     assert "Traceback" not in server.log()
     assert "request.failed" not in server.log()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """What most are answered by."""
+    with stand(tmp_path_factory.mktemp("served")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """The same with little patience and little room."""
+    with stand(tmp_path_factory.mktemp("tight"), **TIGHT) as made:
+        yield made

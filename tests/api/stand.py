@@ -5,6 +5,7 @@ import concurrent.futures
 import itertools
 import json
 import re
+import shutil
 import socket
 import ssl
 import sys
@@ -20,6 +21,7 @@ from prometheus_client import REGISTRY
 from driftline.api.admission import Admission, Gate
 from driftline.api.app import FORMS, PREDICT, create_app
 from driftline.api.config import ApiConfig
+from driftline.api.connection import Connection
 from driftline.api.keeper import Keeper
 from driftline.api.lane import Lane
 from driftline.api.listener import Listener
@@ -29,7 +31,7 @@ from driftline.api.routes import Routes
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.reader import OutboxReader
 from driftline.outbox.root import OutboxRoot
-from tests.api.api_process import EXAMPLE
+from tests.api.api_process import EXAMPLE, status_of
 
 T = TypeVar("T")
 MAX_BODY_BYTES = 1000
@@ -147,7 +149,14 @@ class Stand:
 
     def hold(self, until: threading.Event) -> None:
         """Holds the loop up until the event, so that all that is sent meanwhile is found by one turn."""
-        self._loop.call_soon_threadsafe(until.wait, 20)
+        begun = threading.Event()
+
+        def wait() -> None:
+            begun.set()
+            until.wait(20)
+
+        self._loop.call_soon_threadsafe(wait)
+        begun.wait(20)
 
     def connect(self) -> socket.socket:
         """A connection on whose way there is little room."""
@@ -179,6 +188,12 @@ class Stand:
         self._thread.join(20)
         assert not self._thread.is_alive()
         self._socket.close()
+
+
+def no_directory(root: OutboxRoot) -> Outbox:
+    """An outbox that can keep nothing."""
+    shutil.rmtree(root.path)
+    return Outbox(root)
 
 
 @contextmanager
@@ -238,3 +253,65 @@ def moved(
 ) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """By how much each has moved since, where it has."""
     return {name: value - before.get(name, 0) for name, value in counted().items() if value != before.get(name, 0)}
+
+
+CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
+    len(EXAMPLE),
+    EXAMPLE,
+)
+KINDS = {
+    "predict": (post(), 200),
+    "refused": (post(b"{}"), 422),
+    "empty": (post(b""), 422),
+    "chunked": (CHUNKED, 200),
+    "query": (post(path=b"/predict?a=b"), 200),
+    "health": (get(), 200),
+    "nothing": (get(b"/nothing"), 404),
+    "method": (get(b"/predict"), 405),
+    "upgrade": (post(EXAMPLE, b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMA"), 200),
+}
+HEAD, BODY = post()[: -len(EXAMPLE)], EXAMPLE
+INVALID_URL = b"GET /\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n"
+TIGHT: dict[str, Any] = {"keep_alive_s": 0.5, "connections_max": 3, "max_in_flight": 1}
+
+
+def statuses(received: Sequence[bytes]) -> list[int]:
+    return [status_of(each) for each in received]
+
+
+def ask(made: Stand, sent: bytes, *, half_close: bool = False, at_once: bool = False) -> list[bytes]:
+    """All answers until the server closes; an error if it does not, or resets.
+
+    Args:
+        made: Who is asked.
+        sent: What is sent, by one write.
+        half_close: Whether the client says that it will send nothing more.
+        at_once: Whether the server finds the end at the moment at which it finds what came before.
+    """
+    with made.connect() as connection:
+        if not at_once:
+            connection.sendall(sent)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+            return receive_until(connection)
+        go_on = threading.Event()
+        made.turns()  # so that the connection is there
+        made.hold(go_on)
+        connection.sendall(sent)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        go_on.set()
+        return receive_until(connection)
+
+
+def closes(answer: bytes) -> bool:
+    return b"\r\nconnection: close\r\n" in answer.partition(b"\r\n\r\n")[0] + b"\r\n"
+
+
+def held_back(made: Stand) -> list[Connection]:
+    """The connections whose clients do not take what they are sent."""
+    return made.call(lambda: [each for each in connections(made) if each.flow.write_paused])
+
+
+def connections(made: Stand) -> list[Connection]:
+    return [each for each in made.listener.state.connections if isinstance(each, Connection)]

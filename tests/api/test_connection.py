@@ -1,93 +1,36 @@
 """One connection: what is pipelined, breaks off, dawdles, or is no HTTP gets its answers, in order, or a clear end."""
 
-import socket
-import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftline.api import body
 from driftline.api import connection as connection_module
-from driftline.api.connection import HEAD_MAX_BYTES, HEADERS_MAX, Connection
-from tests.api.api_process import EXAMPLE, code_of, status_of
-from tests.api.conftest import StartApi
+from driftline.api.connection import HEAD_MAX_BYTES, HEADERS_MAX
+from tests.api.api_process import EXAMPLE, status_of
 from tests.api.models import write_package
-from tests.api.stand import Stand, get, post, receive_until, stand
-from tests.certificates import Pair, make_pair
-from tests.waiting import wait_until
-
-CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
-    len(EXAMPLE),
-    EXAMPLE,
+from tests.api.stand import (
+    BODY,
+    CHUNKED,
+    HEAD,
+    INVALID_URL,
+    KINDS,
+    Stand,
+    ask,
+    closes,
+    connections,
+    get,
+    held_back,
+    post,
+    receive_until,
+    stand,
+    statuses,
 )
-KINDS = {
-    "predict": (post(), 200),
-    "refused": (post(b"{}"), 422),
-    "empty": (post(b""), 422),
-    "chunked": (CHUNKED, 200),
-    "query": (post(path=b"/predict?a=b"), 200),
-    "health": (get(), 200),
-    "nothing": (get(b"/nothing"), 404),
-    "method": (get(b"/predict"), 405),
-    "upgrade": (post(EXAMPLE, b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMA"), 200),
-}
-HEAD, BODY = post()[: -len(EXAMPLE)], EXAMPLE
-INVALID_URL = b"GET /\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n"
-TIGHT = {"keep_alive_s": 0.5, "connections_max": 3, "max_in_flight": 1}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """What most are answered by."""
-    with stand(tmp_path_factory.mktemp("served")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """The same with little patience and little room."""
-    with stand(tmp_path_factory.mktemp("tight"), **TIGHT) as made:
-        yield made
-
-
-def statuses(received: Sequence[bytes]) -> list[int]:
-    return [status_of(each) for each in received]
-
-
-def ask(made: Stand, sent: bytes, *, half_close: bool = False, at_once: bool = False) -> list[bytes]:
-    """All answers until the server closes; an error if it does not, or resets.
-
-    Args:
-        made: Who is asked.
-        sent: What is sent, by one write.
-        half_close: Whether the client says that it will send nothing more.
-        at_once: Whether the server finds the end at the moment at which it finds what came before.
-    """
-    with made.connect() as connection:
-        if not at_once:
-            connection.sendall(sent)
-            if half_close:
-                connection.shutdown(socket.SHUT_WR)
-            return receive_until(connection)
-        go_on = threading.Event()
-        made.turns()  # so that the connection is there
-        made.hold(go_on)
-        connection.sendall(sent)
-        if half_close:
-            connection.shutdown(socket.SHUT_WR)
-        go_on.set()
-        return receive_until(connection)
-
-
-def closes(answer: bytes) -> bool:
-    return b"\r\nconnection: close\r\n" in answer.partition(b"\r\n\r\n")[0] + b"\r\n"
-
+from tests.waiting import wait_until
 
 # -- several requests on one connection
 
@@ -131,7 +74,7 @@ def test_what_stands_in_line_keeps_its_place_before_what_was_sent_behind_it(tmp_
         assert ticket is not None
         with made.connect() as connection:
             connection.sendall(slow + get() + get(b"/nothing"))
-            wait_until(lambda: made.call(lambda: made.gate.has_line))
+            wait_until(lambda: made.call(lambda: made.gate.is_full()))
             made.call(lambda: made.gate.leave(ticket))
             assert statuses(receive_until(connection, 3)) == [200, 200, 404]
 
@@ -184,15 +127,6 @@ def test_who_closes_one_half_gets_all_answers_and_then_the_end(
 
 
 # -- a client that does not take what it is sent
-
-
-def held_back(made: Stand) -> list[Connection]:
-    """The connections whose clients do not take what they are sent."""
-    return made.call(lambda: [each for each in connections(made) if each.flow.write_paused])
-
-
-def connections(made: Stand) -> list[Connection]:
-    return [each for each in made.listener.state.connections if isinstance(each, Connection)]
 
 
 @pytest.mark.parametrize("request_", [post(), get(), get(b"/openapi.json")], ids=["predict", "health", "openapi"])
@@ -350,134 +284,3 @@ def test_who_sends_on_after_a_refusal_reads_it_whole_and_sees_no_reset(served: S
         [refusal] = receive_until(connection)
     assert status_of(refusal) in {400, 404, 413}
     assert closes(refusal)
-
-
-# -- time
-
-
-@pytest.mark.parametrize("begun", [b"", HEAD[:20], post(), post() + HEAD[:20], get() + HEAD[:20]])
-def test_who_is_idle_or_dawdles_over_a_head_is_closed(tight: Stand, begun: bytes) -> None:
-    began = time.monotonic()
-    received = ask(tight, begun)
-    assert 0.4 < time.monotonic() - began < 5
-    assert statuses(received) == [200] * (len(begun) > len(HEAD[:20]))
-
-
-def test_a_body_that_does_not_come_in_time_is_a_408_and_one_that_does_is_read(
-    served: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(body, "BODY_TIMEOUT_S", 0.8)
-    with served.connect() as never, served.connect() as late, served.connect() as line:
-        never.sendall(HEAD + BODY[:5])
-        late.sendall(HEAD + BODY[:5])
-        line.sendall(get() + HEAD + BODY[:5])
-        wait_until(lambda: served.call(lambda: len(served.service.reading)) == 3)
-        late.sendall(BODY[5:])
-        assert statuses(receive_until(late, 1)) == [200]
-        late.sendall(post())
-        assert statuses(receive_until(late, 1)) == [200]
-        [refusal] = receive_until(never)
-        assert (status_of(refusal), code_of(refusal)) == (408, "body_timeout")
-        assert statuses(receive_until(line)) == [200, 408]
-
-
-def test_those_who_are_too_many_are_told_so_and_the_others_stay(tight: Stand) -> None:
-    wait_until(lambda: not tight.call(lambda: tight.listener.open_connections))
-    ours = [tight.connect() for _ in range(3)]
-    wait_until(lambda: tight.call(lambda: tight.listener.open_connections) == 3)
-    with tight.connect() as surplus:
-        surplus.sendall(post())
-        [refusal] = receive_until(surplus)
-        assert status_of(refusal) == 503
-        assert closes(refusal)
-    for connection in ours:
-        connection.sendall(post())
-        assert statuses(receive_until(connection, 1)) == [200]
-        connection.close()
-
-
-# -- when the server stops
-
-
-@pytest.fixture
-def opened() -> Iterator[ExitStack]:
-    """Closes what is opened."""
-    with ExitStack() as stack:
-        yield stack
-
-
-def test_on_sigterm_each_gets_what_it_asked_for_as_the_last_on_its_connection(
-    start_api: StartApi, opened: ExitStack
-) -> None:
-    api = start_api()
-
-    def connect(sent: bytes) -> socket.socket:
-        connection = opened.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=10))
-        connection.sendall(sent)
-        return connection
-
-    idle, asked, in_head, in_body = connect(b""), connect(post()), connect(HEAD[:20]), connect(HEAD + BODY[:5])
-    broken, piped = connect(INVALID_URL), connect(get() + HEAD + BODY[:5])
-    assert statuses(receive_until(asked, 1)) == [200]
-    assert statuses(receive_until(piped, 1)) == [200]
-    assert api.answers()
-    api.process.send_signal(15)
-    wait_until(lambda: "stopping" in api.send_raw(get(b"/health/ready")).decode())
-    for connection, rest in ((asked, post()), (in_head, post()[20:]), (in_body, BODY[5:]), (piped, BODY[5:])):
-        connection.sendall(rest)
-        [last] = receive_until(connection)
-        assert status_of(last) == 200
-        assert closes(last)
-    assert statuses(receive_until(broken)) == [400]
-    assert receive_until(idle) == []
-    assert api.process.wait(10) == 0
-    assert len(api.events()) == 5
-    assert "Traceback" not in api.log()
-
-
-# -- the same over TLS
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return make_pair(tmp_path_factory.mktemp("pair"))
-
-
-@pytest.fixture(scope="module")
-def safe(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> Iterator[Stand]:
-    """The same over TLS, with little patience and little room."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*pair)
-    with stand(tmp_path_factory.mktemp("safe"), tls=context, **TIGHT) as made:
-        yield made
-
-
-def connect_safely(made: Stand, pair: Pair) -> ssl.SSLSocket:
-    context = ssl.create_default_context(cafile=str(pair.certificate))
-    return context.wrap_socket(made.connect(), server_hostname="127.0.0.1")
-
-
-def test_over_tls_pipelined_requests_are_answered_and_an_idle_client_is_closed(safe: Stand, pair: Pair) -> None:
-    kinds = [*KINDS, *reversed(KINDS)]
-    with connect_safely(safe, pair) as connection:
-        connection.sendall(b"".join(KINDS[kind][0] for kind in kinds))
-        assert statuses(receive_until(connection)) == [KINDS[kind][1] for kind in kinds]
-
-
-@pytest.mark.parametrize(
-    ("sent", "expected"),
-    [(INVALID_URL, 400), (get(b"/health", *[b"X: a"] * HEADERS_MAX), 431), (HEAD[:20], None), (b"\0\0\0\0", 400)],
-)
-def test_over_tls_what_is_wrong_is_told_and_closed(safe: Stand, pair: Pair, sent: bytes, expected: int | None) -> None:
-    with connect_safely(safe, pair) as connection:
-        connection.sendall(sent)
-        received = receive_until(connection)
-    assert statuses(received) == ([] if expected is None else [expected])
-
-
-def test_over_tls_who_never_reads_is_cut_off(safe: Stand, pair: Pair) -> None:
-    with connect_safely(safe, pair) as deaf:
-        deaf.settimeout(0.5)
-        with pytest.raises(OSError, match=r"."):
-            deaf.sendall(get(b"/openapi.json") * 400_000)
-        wait_until(lambda: not safe.call(lambda: safe.listener.open_connections))

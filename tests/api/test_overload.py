@@ -7,19 +7,34 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.types import Message
 
 from driftline.api import admission
 from driftline.api.admission import BURST_S, HELD_S, REFUSALS_PER_TICK, TICK_S, Admission, Gate, Ticket
 from driftline.api.routes import Routes
-from tests.api.api_process import EXAMPLE, code_of, receive, status_of
+from tests.api.api_process import EXAMPLE, JSON_TYPE, code_of, receive, status_of
 from tests.api.conftest import StartApi
 from tests.api.traffic import AGAIN, HEAD, Traffic, begun_bodies, connect
 from tests.clock import run
+from tests.scoring.packages import floats, write_package
 from tests.waiting import eventually, wait_until
+
+SLOW = """
+import time
+
+
+class Model:
+    def predict(self, matrix):
+        end = time.perf_counter() + 0.004 * len(matrix)
+        while time.perf_counter() < end:
+            pass
+        return [0.0] * len(matrix)
+"""
 
 
 def gated(max_in_flight: int, script: Callable[[Gate], Coroutine[Any, Any, None]]) -> None:
@@ -123,25 +138,43 @@ def test_one_that_is_cancelled_in_the_line_takes_no_place() -> None:
     gated(1, script)
 
 
-def test_under_overload_some_are_answered_the_rest_gets_a_503_and_health_answers(start_api: StartApi) -> None:
-    api = start_api(max_in_flight=1)
-    # What is asked of a model by its name takes ten times as long as what /predict answers at once.
-    with Traffic(api.port, keep_alive=True, clients=48, path=b"/models/seed/predict") as traffic:
+@pytest.fixture(scope="module")
+def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package whose model keeps the processor for a while."""
+    folder = write_package(
+        tmp_path_factory.mktemp("slow") / "model",
+        "regression",
+        floats(["x"]),
+        {"runtime": "python", "class": "model:Model"},
+    )
+    (folder / "model.py").write_text(SLOW)
+    return folder
+
+
+@pytest.mark.parametrize("path", ["/predict", "/models/model/predict"])
+def test_under_overload_some_are_answered_the_rest_gets_a_503_and_health_answers(
+    start_api: StartApi, slow_model: Path, path: str
+) -> None:
+    api = start_api(max_in_flight=4, model=slow_model)
+    row = b'{"x": 1.0}'
+
+    def predict() -> httpx.Response:
+        return api.client.post(path, content=row, headers=JSON_TYPE)
+
+    with Traffic(api.port, keep_alive=True, clients=48, body=row, path=path.encode()) as traffic:
         wait_until(lambda: traffic.answers.count(503) >= 20 and traffic.answers.count(200) >= 200, within_s=30)
-        for path in ("/health", "/health/live", "/metrics"):
-            assert api.client.get(path).status_code == 200
-        refused = wait_until(lambda: [answer for _ in range(5) if (answer := api.predict()).status_code == 503], 30)[0]
+        for probe in ("/health", "/health/live", "/metrics"):
+            assert api.client.get(probe).status_code == 200
+        refused = wait_until(lambda: [answer for _ in range(5) if (answer := predict()).status_code == 503], 30)[0]
     assert refused.json()["code"] == "overloaded"
     assert refused.headers["content-type"] == "application/problem+json"
     assert int(refused.headers["retry-after"]) > 0
     assert traffic.failures == []
-    assert [api.predict().status_code for _ in range(20)] == [200] * 20, "it is over as soon as it is over"
+    assert [predict().status_code for _ in range(20)] == [200] * 20, "it is over as soon as it is over"
     refusals = api.metrics()['driftline_events_refused_total{reason="overloaded"}']
     assert refusals >= traffic.answers.count(503) + 1
-    routes = ("/predict", "/models/{name}/predict")
-    assert (
-        sum(api.metrics()[f'driftline_requests_total{{route="{route}",status="503"}}'] for route in routes) == refusals
-    )
+    route = path.replace("/model/", "/{name}/")
+    assert api.metrics()[f'driftline_requests_total{{route="{route}",status="503"}}'] == refusals
 
 
 def test_bodies_that_drip_take_no_place_from_others(start_api: StartApi) -> None:

@@ -11,7 +11,7 @@ the answer, do not come again.
 import asyncio
 from collections import deque
 from collections.abc import Collection
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +23,7 @@ from driftline.api.observe import CLOSE
 from driftline.api.routes import Form, Routes
 from driftline.contract.problems import Answer, problem
 
+TURN_S: Final = 0.01
 BURST_S: Final = 0.1
 MOMENT_S: Final = 0.01
 BODY_S: Final = 0.05
@@ -66,9 +67,14 @@ class Gate:
         self._refusable = 1.0
         self._ticked = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._in_turn = False
+        self._turn_began = 0.0
+        self._turn_began_cpu = 0.0
 
     def enter(self) -> Ticket | None:
         """Returns a ticket when the request may be worked on at once."""
+        if self.is_full():
+            return None
         if self._in_flight >= self._max:
             self._overlook_slow_bodies(perf_counter())
             if self._in_flight >= self._max:
@@ -93,10 +99,20 @@ class Gate:
                 self.leave(ticket)
             raise
 
-    @property
-    def has_line(self) -> bool:
-        """Whether anybody waits for a turn."""
-        return bool(self._line)
+    def is_full(self) -> bool:
+        """Whether whoever comes has to stand in line: others do, or this turn of the loop has taken too long already.
+
+        Most requests are answered without a wait and never in flight beside another; so a turn is what can be too much.
+        """
+        if self._line:
+            return True
+        now = perf_counter()
+        if not self._in_turn:
+            self._in_turn, self._turn_began, self._turn_began_cpu = True, now, thread_time()
+            asyncio.get_running_loop().call_soon(self._end_turn)
+            return False
+        # The clock goes on while others have the processor; the thread's own takes longer to look at.
+        return now - self._turn_began > TURN_S and thread_time() - self._turn_began_cpu > TURN_S
 
     def stand(self, claim: "Claim") -> None:
         """Puts a request into the line; its result will be a ticket when it is its turn, or None for a refusal."""
@@ -107,11 +123,6 @@ class Gate:
         if self._timer is None:
             self._ticked = now
             self._tick_later()
-
-    def admit_more(self) -> None:
-        """Lets in who waits and may be let in: work was done that holds no ticket."""
-        if self._line:
-            self._admit(perf_counter())
 
     def leave(self, ticket: Ticket) -> None:
         """Says that the request is answered."""
@@ -133,6 +144,11 @@ class Gate:
         if not ticket.counts:
             ticket.counts = True
             self._in_flight += 1
+
+    def _end_turn(self) -> None:
+        self._in_turn = False
+        if self._line:
+            self._admit(perf_counter())
 
     def _overlook_slow_bodies(self, now: float) -> None:
         while self._reading:

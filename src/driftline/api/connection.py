@@ -272,7 +272,8 @@ class Connection(HttpToolsProtocol):
         elif self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
-            self.flow.resume_reading()
+            if self.flow.read_paused:
+                self.flow.resume_reading()
             self._idle_since = self.loop.time()
 
     def _begin_answer(self) -> None:

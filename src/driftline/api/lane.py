@@ -7,13 +7,13 @@ dawdle, connections that end.
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import structlog
 
-from driftline.api.admission import OVERLOADED, Gate, Ticket
+from driftline.api.admission import OVERLOADED, TURN_S, Gate, Ticket
 from driftline.api.guard import Guard
 from driftline.api.keeper import Asked, Told
 from driftline.api.metrics import REFUSED, REQUESTS, note_durations
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from driftline.api.connection import Connection
 
 log = structlog.get_logger()
-
-TURN_S: Final = 0.01
 
 RawHeaders = list[tuple[bytes, bytes]]
 Wanted = dict[str, str]
@@ -72,8 +70,6 @@ class Lane:
         self._entries: list[_Entry] = []
         self._answering: Final[set[asyncio.Task[None]]] = set()
         self._in_turn = False
-        self._turn_began = 0.0
-        self._turn_began_cpu = 0.0
 
     def wanted(self, headers: RawHeaders) -> Wanted | None:
         """Returns what of a request's headers matters, or None if the application is to answer it."""
@@ -94,16 +90,10 @@ class Lane:
     def ask(self, connection: "Connection", headers: RawHeaders, wanted: Wanted, body: bytes) -> None:
         """Has a request answered: within this turn of the loop or the next, or when it is its turn in the line."""
         request = _Request(connection, headers, wanted, body, perf_counter())
-        if self._gate.has_line or (self._in_turn and self._turn_is_full(request.arrived)):
+        if self._gate.is_full() or self._unscored_s > TURN_S:
             self._stand(request, self._decide)
         else:
             self._decide(request, None)
-
-    def _turn_is_full(self, now: float) -> bool:
-        if self._unscored_s > TURN_S:
-            return True
-        # The clock goes on while others have the processor; the thread's own costs more to look at.
-        return now - self._turn_began > TURN_S and thread_time() - self._turn_began_cpu > TURN_S
 
     def _stand(self, request: "_Request", go_on: "_GoOn") -> None:
         def when_it_is_its_turn(ticket: Ticket | None) -> None:
@@ -117,7 +107,7 @@ class Lane:
 
     def _decide(self, request: "_Request", ticket: Ticket | None) -> None:
         if not self._in_turn:
-            self._in_turn, self._turn_began, self._turn_began_cpu = True, perf_counter(), thread_time()
+            self._in_turn = True
             self._loop.call_soon(self._end_turn)
         answer: Answer | Asked | Unscored | None
         try:
@@ -165,7 +155,6 @@ class Lane:
         entries, self._entries = self._entries, []
         if entries:
             self._keep(entries)
-        self._gate.admit_more()
 
     def _score_all(self) -> None:
         rows, self._unscored, self._unscored_s = self._unscored, [], 0.0

@@ -35,7 +35,7 @@ SAMPLE_S = 0.5
 REPORT_ROWS = 2000
 # Up to so many rows Evidently compares by p-values, and so sees drift in one of 25 reports on steady traffic.
 CHANCE_ROWS = 1000
-PACKAGES = ("driftline", "granian", "starlette", "faststream", "evidently", "locust")
+PACKAGES = ("driftline", "uvicorn", "uvloop", "starlette", "faststream", "evidently", "locust")
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,14 @@ take, clients that close their half, and answers that reach who is still sending
 """
 
 import math
-from collections.abc import Collection
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from httptools import HttpParserError, HttpParserInvalidURLError, HttpParserUpgrade, HttpRequestParser, parse_url
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from driftline.api.body import BROKEN, SLOW
-from driftline.api.docs import safe_headers
+from driftline.api.wire import CLOSE_LINE, Flow, Wire
 from driftline.contract.problems import Answer
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ LINGER_S: Final = 2.0
 BODY_S: Final = 0.5
 
 _BUSY: Final[Any] = SimpleNamespace(response_complete=False)
-_CLOSE: Final = b"connection: close\r\n"
 
 
 class Connection(HttpToolsProtocol):
@@ -45,7 +42,7 @@ class Connection(HttpToolsProtocol):
         self.transport: asyncio.Transport
         self._listener: Final = listener
         self._lane: Final = listener.lane
-        self._wire: Final = _Wire(self)
+        self._wire: Final = Wire(self.finish)
         self._idle_since = math.inf  # no request is being worked on, or its head is not read to its end
         self._in_head = False
         self._head_bytes = 0  # in what came before
@@ -69,7 +66,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override]
         """Begins, or sends the client away if there are too many."""
         super().connection_made(transport)
-        self.flow = _Flow(transport, self.pipeline)
+        self.flow = Flow(transport, self.pipeline)
         self._wire.use(transport)
         self._idle_since = self.loop.time()
         self._listener.admit(self)
@@ -217,7 +214,7 @@ class Connection(HttpToolsProtocol):
         if self._unanswered or not self._is_complete():
             self._make_last()
         elif not self.transport.is_closing():
-            head = STATUS_LINE[status] + self._listener.date + b"content-length: 0\r\n" + _CLOSE + b"\r\n"
+            head = STATUS_LINE[status] + self._listener.date + b"content-length: 0\r\n" + CLOSE_LINE + b"\r\n"
             self.transport.write(head)
             self._in_body = True
             self.finish()
@@ -359,45 +356,3 @@ def _has_path(url: bytes) -> bool:
         return url.startswith(b"/") or parse_url(url).path is not None
     except HttpParserInvalidURLError:
         return False
-
-
-class _Flow(FlowControl):
-    """When a client is read from: not while requests of its wait for their turn, or answers for it to take them."""
-
-    def __init__(self, transport: "asyncio.Transport", pipeline: Collection[object]) -> None:
-        super().__init__(transport)
-        self._pipeline = pipeline
-
-    def resume_reading(self) -> None:
-        """Reads on if there is nothing to wait for."""
-        if not (self._pipeline or self.write_paused or self._transport.is_closing()):
-            super().resume_reading()
-
-
-class _Wire:
-    """What an answer of the application's is written to: the transport, but for how it ends."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.close: Final = connection.finish
-
-    def use(self, transport: "asyncio.Transport") -> None:
-        """Takes what is left as it is from the transport."""
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-
-
-def head_of(answer: Answer, date: bytes, *, path: str, last: bool) -> tuple[bytes, bytes]:
-    """Returns what comes before the length of the body, and between that and the body; the same as the application's.
-
-    Args:
-        answer: What it says.
-        date: The header, with its line break.
-        path: Where it was asked for.
-        last: Whether the connection ends with it.
-    """
-    own = [b"%b: %b\r\n" % (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    safe = [b"%b: %b\r\n" % header for header in safe_headers(path)]
-    return (
-        b"".join([STATUS_LINE[answer.status], date, *own, b"content-length: "]),
-        b"".join([b"\r\n", *safe, _CLOSE if last else b"", b"\r\n"]),
-    )

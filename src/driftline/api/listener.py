@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from driftline.api.connection import Connection, head_of
+from driftline.api.connection import Connection
 from driftline.api.handover import BACKLOG
+from driftline.api.wire import head_of
 from driftline.contract.problems import Answer
 
 if TYPE_CHECKING:

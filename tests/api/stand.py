@@ -128,6 +128,8 @@ class Stand:
             up.set_result(None)
             await self._ended.wait()
             await self.listener.close(at_most_s=0.5)
+            if self.lane is not None:
+                await self.lane.close()
             await self.outbox.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -272,7 +274,7 @@ KINDS = {
 }
 HEAD, BODY = post()[: -len(EXAMPLE)], EXAMPLE
 INVALID_URL = b"GET /\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n"
-TIGHT: dict[str, Any] = {"keep_alive_s": 0.5, "connections_max": 3, "max_in_flight": 1}
+TIGHT: dict[str, Any] = {"keep_alive_s": 1.0, "connections_max": 3, "max_in_flight": 1}
 
 
 def statuses(received: Sequence[bytes]) -> list[int]:

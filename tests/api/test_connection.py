@@ -74,7 +74,7 @@ def test_what_stands_in_line_keeps_its_place_before_what_was_sent_behind_it(tmp_
         assert ticket is not None
         with made.connect() as connection:
             connection.sendall(slow + get() + get(b"/nothing"))
-            wait_until(lambda: made.call(lambda: made.gate.is_full()))
+            wait_until(lambda: made.call(made.gate.is_full))
             made.call(lambda: made.gate.leave(ticket))
             assert statuses(receive_until(connection, 3)) == [200, 200, 404]
 

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -57,19 +58,18 @@ def test_a_body_that_does_not_come_in_time_is_a_408_and_one_that_does_is_read(
         assert statuses(receive_until(line)) == [200, 408]
 
 
-def test_those_who_are_too_many_are_told_so_and_the_others_stay(tight: Stand) -> None:
-    wait_until(lambda: not tight.call(lambda: tight.listener.open_connections))
-    ours = [tight.connect() for _ in range(3)]
-    wait_until(lambda: tight.call(lambda: tight.listener.open_connections) == 3)
-    with tight.connect() as surplus:
-        surplus.sendall(post())
-        [refusal] = receive_until(surplus)
-        assert status_of(refusal) == 503
-        assert closes(refusal)
-    for connection in ours:
-        connection.sendall(post())
-        assert statuses(receive_until(connection, 1)) == [200]
-        connection.close()
+def test_those_who_are_too_many_are_told_so_and_the_others_stay(tmp_path: Path) -> None:
+    with stand(tmp_path / "few", connections_max=3) as few, ExitStack() as opened:
+        ours = [opened.enter_context(few.connect()) for _ in range(3)]
+        wait_until(lambda: few.call(lambda: few.listener.open_connections) == 3)
+        with few.connect() as surplus:
+            surplus.sendall(post())
+            [refusal] = receive_until(surplus)
+            assert status_of(refusal) == 503
+            assert closes(refusal)
+        for connection in ours:
+            connection.sendall(post())
+            assert statuses(receive_until(connection, 1)) == [200]
 
 
 # -- when the server stops

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 from driftline.api import admission
 from driftline.api.metrics import REFUSED
 from driftline.contract.schema import Row
+from driftline.errors import ScoringError
 from driftline.outbox.outbox import Outbox
 from driftline.outbox.root import OutboxRoot
 from tests.api.api_process import EXAMPLE, code_of, status_of
 from tests.api.conftest import StartApi
+from tests.api.models import write_package
 from tests.api.stand import Stand, counted, moved, no_directory, post, receive_until, stand
 from tests.outbox.test_sync import Disk
 from tests.waiting import wait_until
@@ -199,7 +202,9 @@ class Slow:
         return [self.score_row(row) for row in rows]
 
     def score_row(self, row: Row) -> float:
-        self.wait.wait(0.005)
+        end = time.perf_counter() + 0.002  # of the processor's time: a wait is nothing that a turn could do too much of
+        while not self.wait.is_set() and time.perf_counter() < end:
+            pass
         return float(row[0] or 0)
 
 
@@ -218,11 +223,54 @@ def test_more_than_a_turn_can_do_stands_in_line_and_is_answered_or_refused_and_t
             for connection in connections[:5]:
                 connection.sendall(post(b'{"feature_1": 0.5, "feature_2": 0}'))
                 assert status_of(receive_until(connection, 1)[0]) == 200
-        assert not made.call(lambda: made.gate.is_full())
+        assert not made.call(made.gate.is_full)
         assert made.call(made.gate.enter) is not None
         assert made.call(made.gate.enter) is not None
         kept = [event["request_id"] for event in made.events()]
     assert len(kept) == 5 + sum(status_of(answer) == 200 for answer in received)
+
+
+class Batches:
+    """A model that takes note of how many rows come at once; of one row it has no score, and that fails all."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+
+    def score(self, rows: Sequence[Row]) -> list[float]:
+        self.rows.append(len(rows))
+        return [self._of(row) for row in rows]
+
+    def score_row(self, row: Row) -> float:
+        self.rows.append(1)
+        return self._of(row)
+
+    @staticmethod
+    def _of(row: Row) -> float:
+        if row[0] == 666:
+            raise ScoringError("the model fails")
+        return float(row[0] or 0) / 1000
+
+
+@pytest.mark.parametrize("wrong", [None, 3])
+def test_the_rows_of_a_turn_are_scored_together_and_each_gets_its_own_or_its_own_error(
+    tmp_path: Path, wrong: int | None
+) -> None:
+    incomes = [666 if at == wrong else at for at in range(20)]
+    package = write_package(tmp_path / "model", "1", extra="max_batch_size = 8")
+    with stand(tmp_path / "a", model=package) as made:
+        made.service.roster.default().model = batches = Batches()  # type: ignore[misc]
+        with one_turn(made, [post(b'{"income": %d, "customer": "c"}' % income) for income in incomes]) as connections:
+            received = answers_of(connections)
+        events = {event["request_id"]: event for event in made.events()}
+    assert batches.rows == ([8, 8, 4] if wrong is None else [8, *[1] * 8, 8, 4])
+    for at, answer in enumerate(received):
+        if at == wrong:
+            assert (status_of(answer), code_of(answer)) == (500, "scoring_failed")
+            continue
+        event = events[told(answer)]
+        assert (event["features"]["income"], event["probability"]) == (at, at / 1000)
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["probability"] == at / 1000
+    assert len(events) == 20 - (wrong is not None)
 
 
 # -- the process

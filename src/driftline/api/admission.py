@@ -26,7 +26,7 @@ from driftline.contract.problems import Answer, problem
 TURN_S: Final = 0.01
 BURST_S: Final = 0.1
 MOMENT_S: Final = 0.01
-BODY_S: Final = 0.05
+SLOW_BODY_S: Final = 0.05
 REFUSALS_PER_ANSWER: Final = 1 / 24
 REFUSALS_PER_S: Final = 25
 REFUSALS_AT_ONCE: Final = 50
@@ -153,7 +153,7 @@ class Gate:
     def _overlook_slow_bodies(self, now: float) -> None:
         while self._reading:
             ticket, since = next(iter(self._reading.items()))
-            if now - since < BODY_S:
+            if now - since < SLOW_BODY_S:
                 return
             del self._reading[ticket]
             ticket.counts = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HEAD_MAX_BYTES: Final = 64 * 1024
 HEADERS_MAX: Final = 100
 LINGER_S: Final = 2.0
-BODY_S: Final = 0.5
+LANE_BODY_S: Final = 0.5
 
 _BUSY: Final[Any] = SimpleNamespace(response_complete=False)
 
@@ -253,7 +253,7 @@ class Connection(HttpToolsProtocol):
             return
         if now - self._discarding_since >= LINGER_S or now - self._idle_since >= self._listener.keep_alive_s:
             self.transport.close()
-        elif self._wanted is not None and now - self._body_since >= BODY_S:
+        elif self._wanted is not None and now - self._body_since >= LANE_BODY_S:
             self.hand_over()
 
     def hand_over(self) -> None:

@@ -87,6 +87,12 @@ class Lane:
             return None
         return wanted if int(length) <= self._max_body_bytes else None
 
+    async def close(self) -> None:
+        """Gives up the requests that wait for a model."""
+        for answering in self._answering:
+            answering.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
+
     def ask(self, connection: "Connection", headers: RawHeaders, wanted: Wanted, body: bytes) -> None:
         """Has a request answered: within this turn of the loop or the next, or when it is its turn in the line."""
         request = _Request(connection, headers, wanted, body, perf_counter())
@@ -191,7 +197,6 @@ class Lane:
         try:
             told = self._keeper.tell(asked)
             self._keeper.append(asked, told)
-            synced = self._keeper.sync_soon()
         except Exception as error:  # noqa: BLE001 (as above)
             if len(entries) > 1:
                 for entry in entries:  # there may be room for some, or but one that fails
@@ -204,6 +209,7 @@ class Lane:
                 self._reply(entries[0].request, self._failed(error))
             return
         self._leave(entries)  # the disk is waited for without a place
+        synced = self._keeper.sync_soon()
         if synced is None:
             self._kept(entries, asked, told)
         else:

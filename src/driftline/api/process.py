@@ -81,6 +81,7 @@ async def _serve(config: ApiConfig, tls: ssl.SSLContext | None, handover: Handov
         handover.say_serving()
         await ended.wait()
         await listener.close()
+        await lane.close()
 
 
 def _end_by_signals(service: Service, gate: Gate, listener: Listener, handover: Handover) -> asyncio.Event:

@@ -22,8 +22,8 @@ from driftline.api.admission import Admission, Gate
 from driftline.api.app import FORMS, PREDICT, create_app
 from driftline.api.config import ApiConfig
 from driftline.api.connection import Connection
+from driftline.api.fast_path import FastPath
 from driftline.api.keeper import Keeper
-from driftline.api.lane import Lane
 from driftline.api.listener import Listener
 from driftline.api.predict import Predictor
 from driftline.api.process import ALWAYS
@@ -54,7 +54,7 @@ class Stand:
 
     Args:
         directory: Of its outbox.
-        laned: Whether there is a lane, or the application alone.
+        fast: Whether there is a fast path, or the application alone.
         outbox: Makes the outbox, in the directory that is given.
         durable: Whether answers wait for a sync.
         serve_unlogged: Answer what cannot be kept.
@@ -69,7 +69,7 @@ class Stand:
         self,
         directory: Path,
         *,
-        laned: bool = True,
+        fast: bool = True,
         outbox: Callable[[OutboxRoot], Outbox] = Outbox,
         durable: bool = False,
         serve_unlogged: bool = False,
@@ -85,8 +85,8 @@ class Stand:
         self.outbox = outbox(self.root)
         self.gate = Gate(max_in_flight)
         self.listener: Listener
-        self.lane: Lane | None = None
-        self._laned, self._durable, self._serve_unlogged = laned, durable, serve_unlogged
+        self.fast_path: FastPath | None = None
+        self._fast, self._durable, self._serve_unlogged = fast, durable, serve_unlogged
         self._keep_alive_s, self._connections_max, self._tls = keep_alive_s, connections_max, tls
         fixed = {"outbox_sync": "os", "outbox_max_bytes": 1 << 20, "outbox_segment_max_bytes": 1 << 20}
         settings: dict[str, Any] = {"model": None, "max_body_bytes": MAX_BODY_BYTES, **fixed, **config}
@@ -117,19 +117,19 @@ class Stand:
             roster, most = service.roster, self._config.max_body_bytes
             service.predict = Predictor(roster.default, service.keeper, max_body_bytes=most, chosen=roster.chosen)
             self.service = service
-            self.lane = Lane(PREDICT, service, self.gate, guard, max_body_bytes=most) if self._laned else None
+            self.fast_path = FastPath(PREDICT, service, self.gate, guard, max_body_bytes=most) if self._fast else None
             self.listener = Listener(
                 Admission(app, self.gate, ALWAYS, Routes(app.routes, FORMS)),
                 keep_alive_s=self._keep_alive_s,
                 connections_max=self._connections_max,
-                lane=self.lane,
+                fast_path=self.fast_path,
             )
             await self.listener.listen(self._socket, self._tls)
             up.set_result(None)
             await self._ended.wait()
             await self.listener.close(at_most_s=0.5)
-            if self.lane is not None:
-                await self.lane.close()
+            if self.fast_path is not None:
+                await self.fast_path.close()
             await self.outbox.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

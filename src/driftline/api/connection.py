@@ -1,8 +1,8 @@
-"""One client's connection: HTTP/1.1 is read, ``/predict`` goes to its lane, and all else to the application.
+"""One client's connection: HTTP/1.1 is read, ``/predict`` goes the fast path, and all else to the application.
 
-Parsing is that of llhttp, by httptools; answering through the application is uvicorn's. Added is the lane, which makes
-no task and no scope, and what a server on an open network needs: bounds on the head of a request and on how long it may
-take, clients that close their half, and answers that reach who is still sending.
+Parsing is that of llhttp, by httptools; answering through the application is uvicorn's. Added is the fast path, which
+makes no task and no scope, and what a server on an open network needs: bounds on the head of a request and on how long
+it may take, clients that close their half, and answers that reach who is still sending.
 """
 
 import math
@@ -19,13 +19,13 @@ from driftline.contract.problems import Answer
 if TYPE_CHECKING:
     import asyncio
 
-    from driftline.api.lane import Wanted
+    from driftline.api.fast_path import Wanted
     from driftline.api.listener import Listener
 
 HEAD_MAX_BYTES: Final = 64 * 1024
 HEADERS_MAX: Final = 100
 LINGER_S: Final = 2.0
-LANE_BODY_S: Final = 0.5
+FAST_BODY_S: Final = 0.5
 
 _BUSY: Final[Any] = SimpleNamespace(response_complete=False)
 
@@ -41,7 +41,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(listener.config, listener.state, {}, listener.loop)
         self.transport: asyncio.Transport
         self._listener: Final = listener
-        self._lane: Final = listener.lane
+        self._fast_path: Final = listener.fast_path
         self._wire: Final = Wire(self.finish)
         self._idle_since = math.inf  # no request is being worked on, or its head is not read to its end
         self._in_head = False
@@ -50,10 +50,10 @@ class Connection(HttpToolsProtocol):
         self._chunk_bytes = 0
         self._chunk_begins = False  # what comes next is its first byte
         self._in_body = False
-        self._wanted: Wanted | None = None  # what the lane wants of the headers; of no other request
+        self._wanted: Wanted | None = None  # what the fast path wants of the headers; of no other request
         self._body = b""
         self._body_since = math.inf
-        self._unanswered = False  # the lane owes an answer
+        self._unanswered = False  # the fast path owes an answer
         self._last = False
         self._held = False  # what is next waits for the client to take what it was sent
         self._unread_bytes = 0
@@ -148,10 +148,10 @@ class Connection(HttpToolsProtocol):
             if self.parser.get_method() == b"CONNECT":
                 self.refuse(400)
             return
-        lane, parser = self._lane, self.parser
+        fast_path, parser = self._fast_path, self.parser
         if (
-            lane is not None
-            and self.url == lane.url
+            fast_path is not None
+            and self.url == fast_path.url
             and parser.get_method() == b"POST"
             and not self._unanswered
             and self._is_complete()
@@ -159,7 +159,7 @@ class Connection(HttpToolsProtocol):
             and parser.should_keep_alive()
             and parser.get_http_version() == "1.1"
         ):
-            self._wanted = lane.wanted(self.headers)
+            self._wanted = fast_path.wanted(self.headers)
             if self._wanted is not None:
                 self._body = b""
                 self._body_since = self.loop.time()
@@ -182,16 +182,16 @@ class Connection(HttpToolsProtocol):
             if self._is_begun():
                 super().on_message_complete()
             return
-        assert self._lane is not None
+        assert self._fast_path is not None
         wanted, self._wanted = self._wanted, None
         body, self._body = self._body, b""
         self._unanswered = True
-        self._lane.ask(self, self.headers, wanted, body)
+        self._fast_path.ask(self, self.headers, wanted, body)
 
     # -- answers
 
     def reply(self, answer: Answer, *, last: bool = False) -> None:
-        """Sends the answer that the lane owes.
+        """Sends the answer that the fast path owes.
 
         Args:
             answer: What it says.
@@ -253,11 +253,11 @@ class Connection(HttpToolsProtocol):
             return
         if now - self._discarding_since >= LINGER_S or now - self._idle_since >= self._listener.keep_alive_s:
             self.transport.close()
-        elif self._wanted is not None and now - self._body_since >= LANE_BODY_S:
+        elif self._wanted is not None and now - self._body_since >= FAST_BODY_S:
             self.hand_over()
 
     def hand_over(self) -> None:
-        """Has the application wait for the body that the lane would wait for, if any: it knows until when."""
+        """Has the application wait for the body that the fast path would wait for, if any: it knows until when."""
         if self._wanted is not None:
             self._wanted = None
             self._begin_answer()

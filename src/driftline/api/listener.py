@@ -1,4 +1,4 @@
-"""Where connections come from, and what they share: the application, the lane, the date, and when they are closed."""
+"""Where connections come from, and what they share: who answers, the date, and when they are closed."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from driftline.contract.problems import Answer
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from driftline.api.lane import Lane
+    from driftline.api.fast_path import FastPath
 
 HANDSHAKE_S: Final = 10.0
 TICK_S: Final = 0.25
@@ -35,19 +35,19 @@ class Listener:
         app: Answers; its lifespan is the caller's.
         keep_alive_s: How long a connection may be idle, or take over the head of a request.
         connections_max: Clients beyond that are sent away.
-        lane: Answers what it can without the application; None has all answered by it.
+        fast_path: Answers what it can without the application; None has all answered by it.
 
     Attributes:
         date: The header that all answers have, with its line break.
     """
 
     def __init__(
-        self, app: "ASGIApp", *, keep_alive_s: float, connections_max: int, lane: "Lane | None" = None
+        self, app: "ASGIApp", *, keep_alive_s: float, connections_max: int, fast_path: "FastPath | None" = None
     ) -> None:
         self.loop: Final = asyncio.get_running_loop()
         self.config: Final = _config(app)
         self.state: Final = ServerState()
-        self.lane: Final = lane
+        self.fast_path: Final = fast_path
         self.keep_alive_s: Final = keep_alive_s
         self.date = b""
         self._ends: Final[dict[tuple[int, tuple[tuple[str, str], ...], bool], tuple[bytes, bytes]]] = {}
@@ -103,7 +103,7 @@ class Listener:
         """How many there are."""
         return len(self.state.connections)
 
-    def wait_no_more_in_the_lane(self) -> None:
+    def hand_over_bodies(self) -> None:
         """Has the application wait for the bodies that are on their way."""
         for connection in tuple(self.state.connections):
             assert isinstance(connection, Connection)
@@ -117,12 +117,12 @@ class Listener:
             connection.refuse(503)
 
     def response(self, answer: Answer, *, last: bool) -> bytes:
-        """Returns the bytes of an answer of the lane's."""
+        """Returns the bytes of an answer of the fast path's."""
         key = answer.status, answer.headers, last
         ends = self._ends.get(key)
         if ends is None:
-            assert self.lane is not None
-            ends = self._ends[key] = head_of(answer, self.date, path=self.lane.path, last=last)
+            assert self.fast_path is not None
+            ends = self._ends[key] = head_of(answer, self.date, path=self.fast_path.path, last=last)
         return b"%b%d%b%b" % (ends[0], len(answer.body), ends[1], answer.body)
 
     def _tick(self) -> None:

@@ -12,9 +12,9 @@ import uvloop
 from driftline.api.admission import Admission, Gate
 from driftline.api.app import FORMS, PREDICT, create_app
 from driftline.api.config import ApiConfig
+from driftline.api.fast_path import FastPath
 from driftline.api.guard import OPEN
 from driftline.api.handover import Handover
-from driftline.api.lane import Lane
 from driftline.api.listener import Listener
 from driftline.api.metrics import ACCEPTED
 from driftline.api.routes import Routes
@@ -66,12 +66,12 @@ async def _serve(config: ApiConfig, tls: ssl.SSLContext | None, handover: Handov
     service, guard, app = create_app(config)
     gate = Gate(config.max_in_flight)
     async with app.router.lifespan_context(app):
-        lane = Lane(PREDICT, service, gate, guard, max_body_bytes=config.max_body_bytes)
+        fast_path = FastPath(PREDICT, service, gate, guard, max_body_bytes=config.max_body_bytes)
         listener = Listener(
             Admission(app, gate, ALWAYS, Routes(app.routes, FORMS)),
             keep_alive_s=config.keep_alive_s,
             connections_max=connections_max,
-            lane=lane,
+            fast_path=fast_path,
         )
         await listener.listen(handover.listener, tls)
         ended = _end_by_signals(service, gate, listener, handover)
@@ -81,7 +81,7 @@ async def _serve(config: ApiConfig, tls: ssl.SSLContext | None, handover: Handov
         handover.say_serving()
         await ended.wait()
         await listener.close()
-        await lane.close()
+        await fast_path.close()
 
 
 def _end_by_signals(service: Service, gate: Gate, listener: Listener, handover: Handover) -> asyncio.Event:
@@ -102,7 +102,7 @@ def _end_by_signals(service: Service, gate: Gate, listener: Listener, handover: 
             return
         service.part_with_clients()
         gate.parting = True
-        listener.wait_no_more_in_the_lane()
+        listener.hand_over_bodies()
         if handover.ending:
             service.stop_soon()  # but taking connections: a load balancer wants to be told
         else:

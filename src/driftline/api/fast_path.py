@@ -41,7 +41,7 @@ _NOT_HERE: Final = frozenset({b"expect", b"transfer-encoding"})
 _LENGTH_DIGITS: Final = 18
 
 
-class Lane:
+class FastPath:
     """Answers ``/predict`` for the connections of one process.
 
     Args:

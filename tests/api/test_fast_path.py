@@ -1,4 +1,4 @@
-"""The lane answers what the application answers, to the byte, and keeps and counts the same."""
+"""The fast path answers what the application answers, to the byte, and keeps and counts the same."""
 
 import json
 import re
@@ -64,7 +64,7 @@ class Sent(NamedTuple):
 
 
 class Both:
-    """The same service twice: once with the lane, once the application alone."""
+    """The same service twice: once with the fast path, once the application alone."""
 
     def __init__(self, made: Callable[[str, bool], Stand], schema: ModelSchema, keys: Sequence[bytes] = ()) -> None:
         self.schema, self.keys = schema, keys
@@ -72,8 +72,8 @@ class Both:
         self.stands: list[Stand] = []
 
     def open(self, opened: ExitStack) -> "Both":
-        for name, laned in (("laned", True), ("alone", False)):
-            self.stands.append(self._made(name, laned))
+        for name, fast in (("fast", True), ("alone", False)):
+            self.stands.append(self._made(name, fast))
             opened.callback(self.stands[-1].close)
         return self
 
@@ -105,10 +105,10 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         config["keys"] = folder / "keys.toml"
         keys = [add_key(folder / "keys.toml", name, rate).encode() for name, rate in (("one", None), ("few", 0.001))]
 
-    def made(name: str, laned: bool) -> Stand:
+    def made(name: str, fast: bool) -> Stand:
         return Stand(
             folder / name,
-            laned=laned,
+            fast=fast,
             model=model,
             outbox={"full": no_room, "lost": no_directory}.get(kind.partition("-")[0], Outbox),
             serve_unlogged=kind.endswith("-served"),
@@ -187,7 +187,7 @@ def dated(answer: bytes) -> bytes:
 
 @settings(max_examples=15)
 @given(drawn=st.data())
-def test_the_same_request_gets_the_same_answer_event_and_counts_with_the_lane_and_without(
+def test_the_same_request_gets_the_same_answer_event_and_counts_with_the_fast_path_and_without(
     both: Both, drawn: st.DataObject
 ) -> None:
     sent = drawn.draw(st.lists(requests(both.schema, both.keys), min_size=1, max_size=3))
@@ -202,10 +202,10 @@ def test_the_same_request_gets_the_same_answer_event_and_counts_with_the_lane_an
 
 def test_what_is_plainly_asked_for_goes_the_short_way(tmp_path: Path) -> None:
     with stand(tmp_path / "a") as made, made.connect() as connection:
-        assert made.lane is not None
+        assert made.fast_path is not None
         asked: list[None] = []
-        usual = made.lane.ask
-        made.lane.ask = lambda *args: asked.append(usual(*args))  # type: ignore[method-assign]
+        usual = made.fast_path.ask
+        made.fast_path.ask = lambda *args: asked.append(usual(*args))  # type: ignore[method-assign]
         connection.sendall(post())
         receive_until(connection, 1)
         assert len(asked) == 1

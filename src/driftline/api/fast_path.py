@@ -103,9 +103,12 @@ class FastPath:
 
     def _stand(self, request: "_Request", go_on: "_GoOn") -> None:
         def when_it_is_its_turn(ticket: Ticket | None) -> None:
-            if ticket is None:
+            if (
+                ticket is None
+            ):  # counted as the application counts it, whose refusals are no matter of how long it takes
                 REFUSED["overloaded"].inc()
-                self._reply(request, OVERLOADED)
+                REQUESTS.labels(self.path, str(OVERLOADED.status)).inc()
+                self._send(request, OVERLOADED)
             else:
                 go_on(request, ticket)
 
@@ -230,10 +233,9 @@ class FastPath:
             self._unkept(entries, told, error)
 
     def _kept(self, entries: Sequence["_Entry"], asked: Sequence[Asked], told: Sequence[Told]) -> None:
-        self._keeper.note_kept(asked, told)
-        last = self._service.parting
         for entry, each in zip(entries, told, strict=True):
-            entry.request.connection.reply(answer_of(each, logged=True), last=last)
+            self._send(entry.request, answer_of(each, logged=True))
+        self._keeper.note_kept(asked, told)
         REQUESTS.labels(self.path, "200").inc(len(entries))
         now = perf_counter()
         note_durations([now - entry.request.arrived for entry in entries])
@@ -254,11 +256,18 @@ class FastPath:
                 self._gate.leave(entry.ticket)
 
     def _reply(self, request: "_Request", answer: Answer, ticket: Ticket | None = None) -> None:
-        request.connection.reply(answer, last=self._service.parting)
+        self._send(request, answer)
         if ticket is not None:
             self._gate.leave(ticket)
         REQUESTS.labels(self.path, str(answer.status)).inc()
         note_durations([perf_counter() - request.arrived])
+
+    def _send(self, request: "_Request", answer: Answer) -> None:
+        try:
+            request.connection.reply(answer, last=self._service.parting)
+        except Exception as error:  # noqa: BLE001 (the others of the turn are owed their answers)
+            log.error("connection.failed", exc_info=error)
+            request.connection.transport.abort()
 
     def _failed(self, error: Exception) -> Answer:
         log.error("request.failed", route=self.path, exc_info=error)

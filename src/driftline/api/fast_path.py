@@ -265,7 +265,7 @@ class FastPath:
     def _send(self, request: "_Request", answer: Answer) -> None:
         try:
             request.connection.reply(answer, last=self._service.parting)
-        except Exception as error:  # noqa: BLE001 (the others of the turn are owed their answers)
+        except Exception as error:
             log.error("connection.failed", exc_info=error)
             request.connection.transport.abort()
 

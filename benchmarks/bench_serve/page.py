@@ -57,14 +57,13 @@ def stacks(found: dict[str, Any]) -> str:
 
 
 def loses(found: dict[str, Any]) -> str:
-    """What costs less than Driftline does, as a sentence for one connection and one for more."""
+    """What costs less than Driftline does with as many connections, as a sentence for each number of them."""
     cpu_us = {name: median(each) for name in found if (each := values(found, name, "cpu_us"))}
     others = cpu_us.keys() - {stack.name for stack in DRIFTLINES}
     said = ""
     for ours in (EMBEDDED.name, EMBEDDED_1.name):
         if ours in cpu_us:
-            alone = found[ours]["connections"] == 1
-            alike = (name for name in others if (found[name]["connections"] == 1) == alone)
+            alike = (name for name in others if found[name]["connections"] == found[ours]["connections"])
             less = sorted(name for name in alike if cpu_us[name] < cpu_us[ours])
             said += f"\n\nLess CPU a request than {ours}: {'; '.join(less)}." if less else ""
     return said

@@ -48,7 +48,7 @@ class Start(NamedTuple):
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
-    """Medians of the rounds by command: ``wall_s``, ``cpu_s``, and both as ratios to ``import fastapi``."""
+    """Medians of the rounds by command: ``wall_s``, ``cpu_s``, and of their ratios to ``import fastapi``."""
     commands: dict[str, Callable[[], Start]] = {
         IMPORT: imported,
         SERVE: lambda: served("serve"),
@@ -60,15 +60,17 @@ def measure(rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
             took = start()
             if number:  # the first one fills the caches
                 starts[name].append(took)
-    medians = {name: Start(*map(statistics.median, zip(*each, strict=True))) for name, each in starts.items()}
-    alone = medians[IMPORT]
+    return {name: figures(each, starts[IMPORT]) for name, each in starts.items()}
+
+
+def figures(starts: list[Start], alone: list[Start]) -> dict[str, float]:
+    """Medians of starts, and of their ratios to the others, round by round."""
+    rounds = list(zip(starts, alone, strict=True))
     return {
-        name: {
-            **each._asdict(),
-            "wall_ratio": each.wall_s / alone.wall_s,
-            "cpu_ratio": each.cpu_s / alone.cpu_s,
-        }
-        for name, each in medians.items()
+        "wall_s": statistics.median(each.wall_s for each in starts),
+        "cpu_s": statistics.median(each.cpu_s for each in starts),
+        "wall_ratio": statistics.median(each.wall_s / other.wall_s for each, other in rounds),
+        "cpu_ratio": statistics.median(each.cpu_s / other.cpu_s for each, other in rounds),
     }
 
 

@@ -121,14 +121,20 @@ class OpenLoop:
             now = time.perf_counter()
         return outcome
 
-    def settle(self) -> int:
-        """Waits until all requests are answered; returns how many were not in time, whose connections are dropped."""
+    def settle(self, outcome: Outcome | None = None) -> int:
+        """Waits until all requests are answered; returns how many were not in time, whose connections are dropped.
+
+        Args:
+            outcome: Where these requests count, too: as answered, refused or failed, and as failed if not in time.
+        """
+        outcome = outcome or Outcome(1.0)
         end = time.perf_counter() + GIVE_UP_S
         while self._sent and time.perf_counter() < end:
-            self._receive(Outcome(1.0), 0.01)
+            self._receive(outcome, 0.01)
         unanswered = list(self._sent)
         for descriptor in unanswered:
             self._drop(descriptor)
+        outcome.failed += len(unanswered)
         return len(unanswered)
 
     def close(self) -> None:

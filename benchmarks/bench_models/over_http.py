@@ -1,7 +1,6 @@
 """What is measured over HTTP: CPU time of the processes that serve, while a client keeps them busy."""
 
 import http.client
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,10 +11,12 @@ import msgspec
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from bench_models.packages import Case
-from stack import STOP_S, free_port, installed, used_s, wait_for
+from counters import counted
+from stack import STOP_S, free_port, inherited, installed, used_s, wait_for
 
 CLIENTS = 8
 START_S = 60.0
+ACCEPTED = "driftline_events_accepted_total"
 # Nobody takes its events away.
 OUTBOX_MAX = "4GiB"
 
@@ -33,7 +34,7 @@ class Server:
         self._bodies = [msgspec.json.encode(row) for row in case.rows]
         command = [installed("driftline"), "serve", str(case.package)]
         command += ["--data", str(directory / "data"), "--port", str(self._port)]
-        environment = {**os.environ, "DRIFTLINE_OUTBOX_MAX_BYTES": OUTBOX_MAX}
+        environment = {**inherited(), "DRIFTLINE_OUTBOX_MAX_BYTES": OUTBOX_MAX}
         with (directory / "server.log").open("wb") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         wait_for(f"the server of {case.name}; see {directory}", self._is_ready, START_S)
@@ -50,10 +51,19 @@ class Server:
         return (self._cpu_s() - began) / len(self._bodies) * 1e6
 
     def batch(self, content_type: str, body: bytes, rows: int, times: int) -> float:
-        """CPU microseconds for one row of a batch that is sent so many times."""
+        """CPU microseconds for one row of a batch that is sent so many times.
+
+        Raises:
+            RuntimeError: Not each row is an event in the outbox.
+        """
+        accepted = counted(self._port, ACCEPTED)
         began = self._cpu_s()
         self._post("/predict/batch", [body] * times, {"Content-Type": content_type})
-        return (self._cpu_s() - began) / rows / times * 1e6
+        used = self._cpu_s() - began
+        accepted = counted(self._port, ACCEPTED) - accepted
+        if accepted != rows * times:
+            raise RuntimeError(f"of {rows * times} rows {accepted} were accepted as events")
+        return used / rows / times * 1e6
 
     def stop(self) -> None:
         """Ends it, as Ctrl-C does."""

@@ -12,7 +12,7 @@ import datetime as dt
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,13 +22,14 @@ import structlog
 import cold_start
 import worker
 from bench_serve import models, page
+from bench_serve.goals import goals
 from bench_serve.guard import guard
 from bench_serve.latency import at_rate
 from bench_serve.memory import growth
-from bench_serve.ours import DRIFTLINES, EMBEDDED, OVER_REDIS, SEED, SYNCED_256
+from bench_serve.ours import DRIFTLINES, EMBEDDED, OVER_REDIS, SYNCED_256
 from bench_serve.peers import peers
 from bench_serve.replies import GRANIAN, GRANIAN_256, NGINX, REPLIES
-from bench_serve.rounds import Pace, in_rounds, values
+from bench_serve.rounds import Pace, faults, in_rounds, values
 from cores import Cores
 from machine import machine, said_by, versions
 from stack import Redis, installed
@@ -52,20 +53,21 @@ Results = dict[str, Any]
 
 def measure_stacks(_: Results, cores: Cores) -> Any:
     """All stacks under wrk."""
-    return in_rounds((*REPLIES, *DRIFTLINES, SEED, *peers()), FULL, cores, say)
+    return in_rounds((*REPLIES, *DRIFTLINES, *peers()), FULL, cores, say)
 
 
 def measure_latency(results: Results, cores: Cores) -> Any:
     """Driftline and the constant reply at half of what the slower of them answers at most.
 
     Raises:
-        SystemExit: Nobody knows how much that is.
+        RuntimeError: Nobody knows how much that is.
     """
-    if "stacks" not in results:
-        raise SystemExit("latency is measured at half of saturation: measure the stacks first")
     both = (GRANIAN, EMBEDDED)
-    per_s = min(median(values(results["stacks"], stack.name, "per_s")) for stack in both) / 2
-    return at_rate(both, per_s, FULL, cores, say)
+    found = results.get("stacks", {})
+    per_s = [values(found, stack.name, "per_s") for stack in both if stack.name in found]
+    if len(per_s) < len(both) or not all(per_s):
+        raise RuntimeError("latency is measured at half of saturation: measure the stacks first")
+    return at_rate(both, min(map(median, per_s)) / 2, FULL, cores, say)
 
 
 def measure_worker(_: Results, cores: Cores) -> Any:
@@ -90,6 +92,14 @@ PARTS: Mapping[str, Callable[[Results, Cores], Any]] = {
     "memory": lambda _, cores: growth(EMBEDDED, MARKS, cores, say),
     "starts": measure_starts,
 }
+WRK, REDIS = ("wrk",), Redis.PROGRAMS
+# Of each program one of these names.
+NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "stacks": (WRK, NGINX, REDIS),
+    "models": (WRK,),
+    "worker": (REDIS,),
+    "memory": (WRK,),
+}
 
 
 def main() -> int:
@@ -105,42 +115,90 @@ def main() -> int:
     cores = Cores.of_machine()
     cores.pin_load()
     if asked.guard:
+        want([WRK])
         return guard(cores, say)
     if asked.short:
-        found = in_rounds(SHORT_STACKS, SHORT, cores, say)
-        say("\n".join(["", page.goal_table({"stacks": found}), "", page.stacks(found)]))
-        return 0
-    if not asked.render:
-        measure(asked.only or list(PARTS), asked.json, cores)
+        want([WRK, REDIS])
+        return short(cores)
+    failed = False if asked.render else measure(asked.only or list(PARTS), asked.json, cores)
     markdown = page.as_markdown(json.loads(asked.json.read_text()))
     say(markdown)
     render(PAGE, markdown, page.BEGIN, page.END)
-    return 0
+    return int(failed)
 
 
-def measure(parts: list[str], file: Path, cores: Cores) -> None:
-    """Measures these parts, each into the file when it is done, so that nothing is lost if the next one fails."""
+def want(programs: Iterable[tuple[str, ...]]) -> None:
+    """Returns if these are there.
+
+    Raises:
+        SystemExit: One is not; the message says how to install it.
+    """
+    missing = [names[0] for names in dict.fromkeys(programs) if not is_there(*names)]
+    if missing:
+        names = " ".join(missing)
+        raise SystemExit(f"bench: {names} missing, nothing was measured. Debian: sudo apt-get install -y {names}")
+
+
+def is_there(*programs: str) -> bool:
+    """Whether one of these is installed."""
+    try:
+        installed(*programs)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def short(cores: Cores) -> int:
+    """Driftline beside the constant reply; 1 if something failed or an event was lost."""
+    found = in_rounds(SHORT_STACKS, SHORT, cores, say)
+    judged = [goal for goal in goals({"stacks": found}) if goal.met is not None]
+    say("\n".join(["", page.goal_table(judged), "", page.stacks(found)]))
+    return int(any(faults(found, name) for name in found))
+
+
+def measure(parts: list[str], file: Path, cores: Cores) -> bool:
+    """Measures these parts, each into the file when it is done; returns whether one failed, or a turn of one did.
+
+    Raises:
+        SystemExit: A program is missing that one of them needs.
+    """
+    want(program for part in parts for program in NEEDS.get(part, ()))
     results: Results = json.loads(file.read_text()) if file.exists() else {"measured": {}}
     results |= {"machine": machine(), "versions": all_versions()}
     file.parent.mkdir(parents=True, exist_ok=True)
+    failed = False
     for part in parts:
         say(part)
         began = time.monotonic()
-        results[part] = PARTS[part](results, cores)
-        took_s = round(time.monotonic() - began)
-        results["measured"][part] = {"date": dt.datetime.now(dt.UTC).date().isoformat(), "took_s": took_s}
+        measured: dict[str, Any] = {"date": dt.datetime.now(dt.UTC).date().isoformat()}
+        results.pop(part, None)
+        try:
+            results[part] = PARTS[part](results, cores)
+        except Exception as error:  # noqa: BLE001 - the other parts can still be measured
+            measured["failed"] = f"{str(error) or type(error).__name__}"
+            say(f"  {part} failed: {measured['failed']}")
+        failed |= "failed" in measured or any(each["failures"] for each in stacks_in(results[part]))
+        results["measured"][part] = measured | {"took_s": round(time.monotonic() - began)}
         file.write_text(json.dumps(results, indent=1) + "\n")
+    return failed
+
+
+def stacks_in(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The stacks of a part that measures stacks."""
+    stacks = part.get("stacks", part)
+    return [each for each in stacks.values() if "failures" in each]
 
 
 def all_versions() -> dict[str, str]:
-    """Of all that runs in this environment, and of Debian's programs."""
-    wrk, nginx, redis = said_by(installed("wrk"), "-v"), said_by(installed(*NGINX), "-v"), installed(*Redis.PROGRAMS)
-    return {
-        **versions(PACKAGES),
-        "wrk": wrk.split()[1].split("/")[-1],
-        "nginx": nginx.split("/")[-1].strip(),
-        "Redis": said_by(redis, "--version").partition("v=")[2].split()[0],
-    }
+    """Of all that runs in this environment, and of Debian's programs that are there."""
+    found = versions(PACKAGES)
+    if is_there(*WRK):
+        found["wrk"] = said_by(installed(*WRK), "-v").split()[1].split("/")[-1]
+    if is_there(*NGINX):
+        found["nginx"] = said_by(installed(*NGINX), "-v").split("/")[-1].strip()
+    if is_there(*REDIS):
+        found["Redis"] = said_by(installed(*REDIS), "--version").partition("v=")[2].split()[0]
+    return found
 
 
 def say(text: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bench_serve.rounds import Pace
+from bench_serve.rounds import Pace, noting
 from bench_serve.running import running
 from bench_serve.stacks import Stack
 from cores import Cores
@@ -18,27 +18,31 @@ def at_rate(
 ) -> dict[str, Any]:
     """The latencies of all stacks at the same rate, in turn, as JSON takes it.
 
-    Raises:
-        RuntimeError: A request failed, or an answer has no event.
+    A turn that fails is None, and ``failures`` says why.
     """
     order = list(stacks)
-    found: dict[str, Any] = {"per_s": per_s, "stacks": {stack.name: {"turns": []} for stack in order}}
+    found: dict[str, Any] = {"per_s": per_s, "stacks": {stack.name: {"turns": [], "failures": []} for stack in order}}
     for number in range(pace.rounds):
         for stack in order if number % 2 == 0 else reversed(order):
-            got = turn(stack, per_s, pace, cores)
-            found["stacks"][stack.name]["turns"].append(got)
-            tell(f"  {stack.name} at {per_s:,.0f}/s: p99 {got['p99_ms']:.2f} ms")
+            with noting(found["stacks"][stack.name], stack.name, number, tell):
+                got = turn(stack, per_s, pace, cores)
+                found["stacks"][stack.name]["turns"].append(got)
+                tell(f"  {stack.name} at {per_s:,.0f}/s: p99 {got['p99_ms']:.2f} ms")
     return found
 
 
 def turn(stack: Stack, per_s: float, pace: Pace, cores: Cores) -> dict[str, float]:
-    """One turn of one stack, on connections that stay open."""
+    """One turn of one stack, on connections that stay open.
+
+    Raises:
+        RuntimeError: A request failed, or an answer has no event.
+    """
     with running(stack, cores) as server:
         load = OpenLoop(server.place.port, CONNECTIONS)
         warm = load.run(per_s, pace.warm_s)
-        load.settle()
+        load.settle(warm)
         outcome = load.run(per_s, pace.seconds)
-        load.settle()
+        load.settle(outcome)
         load.close()
         server.answers += sum(len(slot) for each in (warm, outcome) for slot in each.answered.values())
         lost = server.lost()

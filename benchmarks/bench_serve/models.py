@@ -21,14 +21,21 @@ BATCH_FORMS = ("JSON", "Arrow")
 
 
 def against_direct(pace: Pace, cores: Cores, tell: Callable[[str], None]) -> dict[str, Any]:
-    """CPU microseconds of one prediction, by model, as JSON takes it."""
-    with TemporaryDirectory() as directory:
+    """CPU microseconds of one prediction, by model and round, as JSON takes it.
+
+    Raises:
+        RuntimeError: An answer has no event.
+    """
+    with TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         served = [(case, stack_of(case)) for case in cases(Path(directory), ROWS)]
         found: dict[str, Any] = {case.name: {"direct": [], "http": []} for case, _ in served}
         for _ in range(pace.rounds):
             for case, stack in served:
                 found[case.name]["direct"].append(direct(case))
-                found[case.name]["http"].append(turn(stack, pace, cores).cpu_us)
+                got = turn(stack, pace, cores)
+                if got.lost:
+                    raise RuntimeError(f"{case.name}: {got.lost} answers have no event")
+                found[case.name]["http"].append(got.cpu_us)
                 tell(f"  {case.name}: {found[case.name]['http'][-1]:.1f} us")
     return found
 
@@ -46,7 +53,7 @@ def stack_of(case: Case) -> Stack:
 
 def batches(rounds: int, rows: int, times: int) -> dict[str, list[float]]:
     """Rows a second of CPU of the narrowest model, each logged, by the form of the batch."""
-    with TemporaryDirectory() as directory:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         case = cases(Path(directory), rows)[0]
         body_of = bodies(case.rows)
         with serving(case, Path(directory)) as server:

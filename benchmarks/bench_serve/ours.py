@@ -1,13 +1,12 @@
-"""Driftline's ways, each with its log worker beside it; and the service that it grew out of."""
+"""Driftline's ways, each with its log worker beside it."""
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
-from bench_serve.replies import finds_servers
-from bench_serve.stacks import Place, Stack, published
-from stack import installed, wait_for
+from bench_serve.stacks import Place, Stack
+from counters import counted
+from stack import inherited, installed, wait_for
 
 DRAIN_S = 300.0
 # Sets no limit: the worker has what the load generator leaves of its core.
@@ -54,7 +53,9 @@ def logged(place: Place) -> int:
 
     def drained() -> bool:
         command = [installed("driftline"), "ledger", "--json", *kept(place)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=place.directory)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=inherited(), cwd=place.directory
+        )
         ledger.update(json.loads(done.stdout or "{}"))
         return ledger.get("in_flight") == 0
 
@@ -64,20 +65,14 @@ def logged(place: Place) -> int:
     return ledger["logged"]
 
 
+def answered(place: Place) -> int:
+    """How many predictions its metrics say were answered with 200."""
+    return counted(place.port, "driftline_requests_total", route="/predict", status="200")
+
+
 def of_package(name: str, package: Path) -> Stack:
     """Another model than the one that comes along, embedded."""
     return EMBEDDED._replace(name=name, command=lambda place: serve(place, str(package)))
-
-
-def seed_service(place: Place) -> list[str]:
-    """The seed's service on uvicorn."""
-    command = [sys.executable, "-m", "uvicorn", "bench_serve.servers.seed_service:app"]
-    return [*command, "--port", str(place.port), "--no-access-log"]
-
-
-def seed_environment(place: Place) -> dict[str, str]:
-    """What it takes from its environment."""
-    return {**finds_servers(place), "REDIS_URL": place.redis_url}
 
 
 EMBEDDED = Stack(
@@ -85,8 +80,11 @@ EMBEDDED = Stack(
     serve,
     environment=lambda _: {"DRIFTLINE_OUTBOX_MAX_BYTES": OUTBOX_MAX},
     events=logged,
+    answered=answered,
     beside=worker,
 )
+# A turn of the loop with one request: the most that one can cost.
+EMBEDDED_1 = EMBEDDED._replace(name="Driftline, embedded, 1", connections=1)
 TWO_PROCESSES = EMBEDDED._replace(
     name="Driftline, two processes", command=lambda place: serve(place, "--processes", "2")
 )
@@ -98,5 +96,4 @@ SYNCED_256 = EMBEDDED._replace(
     environment=lambda _: {"DRIFTLINE_OUTBOX_MAX_BYTES": OUTBOX_MAX, "DRIFTLINE_OUTBOX_SYNC": "always"},
     connections=256,
 )
-SEED = Stack("the seed's service", seed_service, seed_environment, redis=True, events=published)
-DRIFTLINES = (EMBEDDED, OVER_REDIS, TWO_PROCESSES, SYNCED_256)
+DRIFTLINES = (EMBEDDED, OVER_REDIS, TWO_PROCESSES, SYNCED_256, EMBEDDED_1)

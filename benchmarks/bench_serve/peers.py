@@ -1,5 +1,7 @@
 """Other stacks that serve the same model and tell Redis of each prediction, each in an environment of its own.
 
+Among them is the service that Driftline grew out of.
+
 ``make bench`` makes the environments from ``requirements/bench-*.txt``; what runs in them is in
 :mod:`bench_serve.servers`. Each stack has one process that scores, and what its documentation offers for speed.
 """
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_serve.replies import BENCHMARKS, finds_servers
-from bench_serve.stacks import Place, Stack, stream_length
+from bench_serve.stacks import Place, Stack, published, stream_length
 from stack import free_port
 
 Command = Callable[[Place], Sequence[str]]
@@ -63,10 +65,15 @@ def job(place: Place) -> dict[str, str]:
     return {**finds_servers(place), "REDIS_URL": place.redis_url}
 
 
-def on_uvicorn(place: Place) -> list[str]:
+def on_uvicorn(place: Place, application: str = "bench_serve.servers.fastapi_service:app") -> list[str]:
     """FastAPI on uvicorn."""
-    command = [program("fastapi", "uvicorn"), "bench_serve.servers.fastapi_service:app", "--port", str(place.port)]
+    command = [program("fastapi", "uvicorn"), application, "--port", str(place.port)]
     return [*command, "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+
+
+def seed_service(place: Place) -> list[str]:
+    """The seed's service, likewise."""
+    return on_uvicorn(place, "bench_serve.servers.seed_service:app")
 
 
 def on_granian(place: Place) -> list[str]:
@@ -133,6 +140,7 @@ def sends(name: str, command: Command, environment: Environment = job) -> Stack:
     return Stack(name, command, environment, redis=True, events=stream_length)
 
 
+SEED = Stack("the seed's service", seed_service, job, redis=True, events=published)
 PEERS = (
     Peer(sends("FastAPI on uvicorn", on_uvicorn), "fastapi", ("fastapi", "uvicorn")),
     Peer(sends("FastAPI on Granian", on_granian), "fastapi", ("fastapi", "granian")),
@@ -140,4 +148,5 @@ PEERS = (
     Peer(sends("LitServe", litserve), "litserve", ("litserve",)),
     Peer(sends("BentoML", bentoml, bentoml_environment), "bentoml", ("bentoml",)),
     Peer(sends("Ray Serve", ray_serve, ray_environment), "ray", ("ray",)),
+    Peer(SEED, "fastapi", ("fastapi", "uvicorn")),
 )

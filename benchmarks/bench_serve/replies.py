@@ -39,9 +39,10 @@ def finds_servers(_: Place) -> dict[str, str]:
 
 
 def granian(place: Place) -> list[str]:
-    """Granian with one process, all else as it comes."""
+    """Granian with one process, set as the stack that serves FastAPI on it."""
     command = [installed("granian"), "--interface", "rsgi", "--host", "127.0.0.1", "--port", str(place.port)]
-    return [*command, "--no-ws", "--no-log", "bench_serve.servers.granian_reply:reply"]
+    command += ["--http", "1", "--loop", "uvloop", "--workers", "1", "--no-ws", "--no-log"]
+    return [*command, "bench_serve.servers.granian_reply:reply"]
 
 
 def uvloop(place: Place) -> list[str]:
@@ -58,6 +59,7 @@ def nginx(place: Place) -> list[str]:
 
 GRANIAN = Stack("Granian, constant reply", granian, finds_servers)
 GRANIAN_256 = GRANIAN._replace(name="Granian, constant reply, 256", connections=256)
+GRANIAN_1 = GRANIAN._replace(name="Granian, constant reply, 1", connections=1)
 UVLOOP = Stack("uvloop and httptools, constant reply", uvloop, finds_servers)
 NGINX_REPLY = Stack("nginx, constant reply", nginx)
-REPLIES = (GRANIAN, UVLOOP, NGINX_REPLY, GRANIAN_256)
+REPLIES = (GRANIAN, UVLOOP, NGINX_REPLY, GRANIAN_256, GRANIAN_1)

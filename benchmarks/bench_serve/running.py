@@ -5,7 +5,7 @@ import http.client
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,13 +17,13 @@ import psutil  # type: ignore[import-untyped]  # its stubs are a package of thei
 from bench_serve.stacks import Place, Stack
 from bench_serve.wrk import Load, put_under_load
 from cores import Cores, idle
-from stack import STOP_S, Redis, free_port, tree, used_s, wait_for
+from stack import STOP_S, Redis, free_port, inherited, tree, used_s, wait_for
 
 START_S = 180.0
 RECOVERY_S = 20.0
 TIMEOUT_S = 5.0
-# What this process was started with is not for those that it measures.
-OURS_ALONE = ("DRIFTLINE_", "PYTHONPATH")
+# Of what a process said when it did not come up.
+LAST_LINES = 10
 
 
 class Running:
@@ -40,6 +40,7 @@ class Running:
         self.answers = 0
         self._directory = directory
         self._ends = contextlib.ExitStack()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
             self._start(cores)
         except BaseException:
@@ -54,16 +55,17 @@ class Running:
         self.place = Place(self._directory, free_port(), redis.url)
         self._beside = self._started("beside", idle(stack.beside(self.place))) if stack.beside else None
         self.server = self._started("server", cores.for_server(stack.command(self.place)))
-        wait_for(f"{stack.name}; see {self._directory}", self.answers_rightly, START_S)
+        self._wait_for(f"{stack.name} to answer", self.answers_rightly, START_S)
         if self._beside and stack.events:
             stack.events(self.place)  # it is there, too
 
     def _started(self, name: str, command: Sequence[str]) -> psutil.Process:
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS_ALONE)}
+        # Where we find our modules is not for those that are measured.
+        ours = {key: value for key, value in inherited().items() if key != "PYTHONPATH"}
         with (self._directory / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
-                env={**inherited, **self.stack.environment(self.place)},
+                env={**ours, **self.stack.environment(self.place)},
                 cwd=self._directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -71,7 +73,25 @@ class Running:
                 start_new_session=True,
             )
         self._ends.callback(end, process)
+        self._processes[name] = process
         return psutil.Process(process.pid)
+
+    def _wait_for(self, what: str, condition: Callable[[], bool], within_s: float) -> None:
+        try:
+            wait_for(what, lambda: self._all_run() and condition(), within_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; it said: {self._last_said('server')}") from None
+
+    def _all_run(self) -> bool:
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                text = f"{self.stack.name}: the {name} ended with {process.returncode}, and said"
+                raise RuntimeError(f"{text}: {self._last_said(name)}")
+        return True
+
+    def _last_said(self, name: str) -> str:
+        lines = (self._directory / f"{name}.log").read_text(errors="replace").splitlines()
+        return " / ".join(line.strip() for line in lines[-LAST_LINES:]) or "nothing"
 
     def answers_rightly(self) -> bool:
         """Whether it answers its body with 200.
@@ -99,12 +119,12 @@ class Running:
         """What came of wrk's load.
 
         Raises:
-            RuntimeError: It answers wrongly behind it.
+            RuntimeError: It has ended, or answers wrongly behind it.
             TimeoutError: It does not answer any more.
         """
         load = put_under_load(self.stack, self.place.port, seconds)
         self.answers += load.answers
-        wait_for(f"an answer of {self.stack.name} after its load", self.answers_rightly, RECOVERY_S)
+        self._wait_for(f"an answer of {self.stack.name} after its load", self.answers_rightly, RECOVERY_S)
         return load
 
     def cpu_s(self) -> float:
@@ -120,8 +140,14 @@ class Running:
         return max(int(process.memory_info().rss) for process in tree(self.server))
 
     def lost(self) -> int:
-        """How many of its answers have no event."""
-        return max(0, self.answers - self.stack.events(self.place)) if self.stack.events else 0
+        """How many answers have no event: of those that we got, or of those that it says it gave, if they are more.
+
+        The server's own count knows also of requests that were under way when the load ended.
+        """
+        if self.stack.events is None:
+            return 0
+        answers = max(self.answers, self.stack.answered(self.place) if self.stack.answered else 0)
+        return max(0, answers - self.stack.events(self.place))
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +159,10 @@ class Running:
 @contextmanager
 def running(stack: Stack, cores: Cores) -> Iterator[Running]:
     """The stack with a directory of its own; both are gone afterwards."""
-    with TemporaryDirectory(prefix="bench-") as directory, Running(stack, Path(directory), cores) as started:
+    with (
+        TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as directory,
+        Running(stack, Path(directory), cores) as started,
+    ):
         yield started
 
 

@@ -68,6 +68,7 @@ class Stack(NamedTuple):
         right: Whether an answer to that is right.
         redis: Whether it uses a Redis.
         events: How many events arrived since it started; it may wait for those on their way. None for a constant reply.
+        answered: How many requests it says itself that it answered with 200, also those whose client did not wait.
         beside: A process that takes its events on, not part of the server and measured apart.
         connections: How many clients ask at once.
         version: What was measured, with its version, where it is not of this environment.
@@ -81,6 +82,7 @@ class Stack(NamedTuple):
     right: Callable[[bytes], bool] = says_the_probability
     redis: bool = False
     events: Callable[[Place], int] | None = None
+    answered: Callable[[Place], int] | None = None
     beside: Callable[[Place], Sequence[str]] | None = None
     connections: int = 64
     version: str = ""

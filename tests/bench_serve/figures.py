@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from bench_serve.ours import EMBEDDED, OVER_REDIS, SEED, SYNCED_256, TWO_PROCESSES
+from bench_serve.ours import EMBEDDED, OVER_REDIS, SYNCED_256, TWO_PROCESSES
+from bench_serve.peers import PEERS, SEED
 from bench_serve.replies import GRANIAN, GRANIAN_256
 from bench_serve.rounds import Turn
 
-PEER = "Another product"
+PEER = "LitServe"
 
 
 def turns(cpu_us: list[float], per_s: float = 1000.0, p99_ms: float = 2.0) -> dict[str, Any]:
     """Rounds of one stack."""
-    each = (Turn(per_s, cpu, 0.0, 1.0, 1.0, p99_ms, 0, 0)._asdict() for cpu in cpu_us)
-    return {"connections": 64, "version": "", "turns": list(each)}
+    each = (Turn(per_s, 4000, cpu, 0.0, 1.0, 1.0, p99_ms, 0, 0)._asdict() for cpu in cpu_us)
+    return {"connections": 64, "version": "", "turns": list(each), "failures": []}
 
 
 def latencies(p99_ms: float) -> dict[str, float]:
@@ -34,13 +35,15 @@ def results() -> dict[str, Any]:
             TWO_PROCESSES.name: turns([12.0, 24.0, 80.0]),
             GRANIAN_256.name: turns([10.0] * 3),
             SYNCED_256.name: turns([16.0] * 3),
+            **{peer.stack.name: turns([400.0] * 3, per_s=1600.0) for peer in PEERS},
             SEED.name: turns([300.0] * 3, per_s=1000.0),
-            PEER: turns([400.0] * 3, per_s=1700.0) | {"version": "Another product 1.2"},
+            PEER: turns([400.0] * 3, per_s=1600.0) | {"version": "litserve 1.2"},
         },
         "latency": {
             "per_s": 15000.0,
             "stacks": {
-                name: {"turns": [latencies(p99)] * 3} for name, p99 in ((GRANIAN.name, 1.0), (EMBEDDED.name, 1.5))
+                name: {"turns": [latencies(p99)] * 3, "failures": []}
+                for name, p99 in ((GRANIAN.name, 1.0), (EMBEDDED.name, 1.5))
             },
         },
         "models": {"logistic, 2": {"direct": [1.0, 1.0, 9.0], "http": [11.0, 12.0, 10.0]}},

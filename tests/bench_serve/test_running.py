@@ -68,6 +68,27 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def test_a_server_that_ends_is_not_waited_for_and_what_it_said_last_is_told(tmp_path: Path) -> None:
+    ends = UVLOOP._replace(command=lambda _: [sys.executable, "-c", "import sys; sys.exit('no such model')"])
+    with pytest.raises(RuntimeError, match="the server ended with 1, and said: no such model"):
+        Running(ends, tmp_path, Cores.of_machine())
+
+
+def test_what_a_server_says_that_it_answered_counts_if_it_is_more_than_what_was_received(tmp_path: Path) -> None:
+    counts = UVLOOP._replace(events=lambda _: 5, answered=lambda _: 7)
+    with Running(counts, tmp_path, Cores.of_machine()) as server:
+        assert server.lost() == 2
+
+
+def test_a_redis_of_ours_is_not_for_what_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "DRIFTLINE_BROKER", "PYTHONPATH"):
+        monkeypatch.setenv(name, "redis://127.0.0.1:1/0")
+    print_it = "import os, sys; sys.exit(repr({'REDIS_URL', 'DRIFTLINE_BROKER', 'PYTHONPATH'} & os.environ.keys()))"
+    shows = UVLOOP._replace(command=lambda _: [sys.executable, "-c", print_it], environment=lambda _: {})
+    with pytest.raises(RuntimeError, match=r"said: set\(\)"):
+        Running(shows, tmp_path, Cores.of_machine())
+
+
 def test_a_stack_is_ready_when_it_gives_the_right_answer_and_its_memory_and_time_are_its_own(tmp_path: Path) -> None:
     with Running(UVLOOP, tmp_path, Cores.of_machine()) as server:
         assert server.answers == 1

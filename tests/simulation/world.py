@@ -22,6 +22,8 @@ _LIMITS = Limits(rows=10, body_bytes=10_000)
 _SETTLE_MAX_S = 30.0
 _SETTLE_LOOK_S = 0.25
 _MAX_LIVES = 2
+_SHORT_S = 0.1
+"""How long others go on while a write has stopped short and the writer does not know it."""
 
 
 class World:
@@ -61,11 +63,13 @@ class World:
         self._base = base
         self._trace = trace
         self._born = 0
+        self._meanwhile = False
         self._restarts: list[tuple[float, str]] = []
         self._violation: Violation | None = None
         self.disk.note = self.note
         self.disk.before_unlink = self._before_unlink
         self.disk.recorded = self.witness.recorded
+        self.disk.stopped_short = self._go_on_meanwhile
 
     def note(self, what: str) -> None:
         """Writes down what happens."""
@@ -248,6 +252,15 @@ class World:
                 self.restart_later(life.process.name)
         self.disk.cut_power(machine)
         self.witness.recorded()
+
+    def _go_on_meanwhile(self, process: Process) -> None:
+        """Lets others see what a process of the API will have cut off when it goes on."""
+        if process.name.startswith("api") and not self._meanwhile:
+            self.note(f"{process.name} is in its system call while others go on")
+            self._meanwhile = True
+            self.loop.run_others(process, _SHORT_S, lambda: bool(self.disk.died or self._violation))
+            self._meanwhile = False
+            self.note(f"{process.name} goes on")
 
     def _before_unlink(self, path: Path) -> None:
         try:

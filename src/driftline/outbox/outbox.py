@@ -12,7 +12,7 @@ import structlog
 
 from driftline.durable import leads_to, sync_content
 from driftline.errors import OutboxError, OutboxFullError, OutboxUnavailableError
-from driftline.outbox.record import encode, encode_all
+from driftline.outbox.record import decode_run, encode, encode_all
 from driftline.outbox.root import OutboxRoot, open_segment
 from driftline.outbox.segments import release, remove_drained, segment_name
 
@@ -31,7 +31,8 @@ class Outbox:
     The directory is made at the first append. With ``sync="os"`` an append has survived ``kill -9`` when it returns,
     and a power cut a while later; with ``sync="always"`` it has survived a power cut when :meth:`synced` returns.
 
-    A failed append is cut back, so that its seq can be used by the next. A failed fdatasync retires the producer id:
+    A failed append is cut back behind the last record that is whole, and the next seq follows that one's: what lay
+    whole in the file for a moment may have been read, and come to the log. A failed fdatasync retires the producer id:
     the kernel may have dropped the pages it could not write, so nothing may be appended behind them, and a second
     fdatasync would lie. What was written stays for the relay to drain. A directory that was removed, or moved away,
     retires the id too, for nobody would find what is appended to it; appends look for that every 50 ms.
@@ -108,11 +109,12 @@ class Outbox:
     def append_all(self, payloads: Iterable[bytes]) -> int:
         """Appends events, all of them or none, and returns the first one's seq; the others follow it.
 
-        Only a process that is killed meanwhile may leave the first ones without the last; nobody was told of them.
+        Only a process that is killed meanwhile, or a disk that becomes full, may leave the first ones without the last:
+        nobody is told of them, they come to the log, and :attr:`next_seq` follows them.
 
         Raises:
-            OutboxFullError: The outbox holds ``max_bytes``, or would.
-            OutboxUnavailableError: The disk refused; nothing was appended.
+            OutboxFullError: The outbox holds ``max_bytes``, or would; nothing was appended.
+            OutboxUnavailableError: The disk refused; no event may be taken for appended.
         """
         self._look()
         first = self.next_seq
@@ -140,10 +142,10 @@ class Outbox:
         try:
             written = _written(fd, parts)
         except OSError as error:
-            self._cut_back(fd)
+            self._cut_back(fd, parts)
             raise OutboxUnavailableError(f"the outbox cannot be written: {error.strerror}") from error
         if written != size_bytes:
-            self._cut_back(fd)
+            self._cut_back(fd, parts)
             raise OutboxUnavailableError("the outbox cannot be written: no space left")
         self._segment_bytes += written
         self._own_bytes += written
@@ -151,7 +153,7 @@ class Outbox:
     async def synced(self) -> None:
         """Returns when the event just appended has survived what ``sync`` promises.
 
-        Must be called in the loop turn of the append. One fdatasync serves all appends that wait for it.
+        Must be called right behind the append. One fdatasync serves all appends that wait for it.
 
         Raises:
             OutboxUnavailableError: It may not survive a power cut, so its request must not be answered with 200.
@@ -162,9 +164,12 @@ class Outbox:
     def sync_soon(self) -> asyncio.Future[None]:
         """Returns what is done when all that was appended before is synced, or failed as :meth:`synced` fails.
 
-        Must be called in the loop turn of the append.
+        Must be called right behind the append, before another one.
         """
         future = asyncio.get_running_loop().create_future()
+        if self._fd is None:  # the id was retired behind the append, and nothing will sync what it left
+            _fail([future])
+            return future
         self._waiting.append(future)
         if self._syncer is None or self._syncer.done():
             self._syncer = asyncio.create_task(self._sync_until_idle())
@@ -262,8 +267,15 @@ class Outbox:
         self._segment_bytes = 0
         return fd
 
-    def _cut_back(self, fd: int) -> None:
+    def _cut_back(self, fd: int, parts: Sequence[bytes]) -> None:
+        """Ends the segment behind the last whole record of a write that failed; the seqs up to there are used."""
         try:
+            left = os.fstat(fd).st_size - self._segment_bytes  # whether the write has told of it or not
+            # A reader in another process may have seen what is whole, and the log may have it: it stays.
+            whole, whole_bytes = decode_run(b"".join(parts)[:left], 0, self.next_seq, left) if left > 0 else ([], 0)
+            self.next_seq += len(whole)
+            self._segment_bytes += whole_bytes
+            self._own_bytes += whole_bytes
             os.ftruncate(fd, self._segment_bytes)
         except OSError as error:
             self._retire(f"a failed append could not be cut back: {error.strerror}")
@@ -299,7 +311,12 @@ class Outbox:
             try:
                 # A duplicate: the id may be retired, and its descriptors closed, while the thread is at work.
                 current = [] if self._fd is None else [os.dup(self._fd)]
-                rolled, self._rolled = self._rolled, []
+            except OSError as error:  # too many are open; what was appended is as good as before
+                log.warning("outbox.not_synced", producer=producer, error=error.strerror)
+                _fail(served)
+                continue
+            rolled, self._rolled = self._rolled, []
+            try:
                 await asyncio.to_thread(_sync_and_close, [*rolled, *current])
             except OSError as error:
                 _fail(served)

@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 How = Literal["before", "torn", "after"]
 
+_SAYS_HOW_MUCH = 0.5
+"""How probable it is that a write which stopped short returns how much it wrote, and does not only fail."""
+
 
 class Disk:
     """The disks of all machines: one directory for each below a common one.
@@ -39,6 +42,7 @@ class Disk:
         flaws: How probable it is that a kind of call is refused.
         before_unlink: Is called with the path of a file that is about to be deleted.
         recorded: Is called when SQLite has committed something.
+        stopped_short: Is called when a write has done a part of what it was asked, and has not yet said so.
         note: Is called with everything that happens.
     """
 
@@ -51,6 +55,7 @@ class Disk:
         self.flaws: dict[str, float] = {}
         self.before_unlink: Callable[[Path], None] = lambda path: None
         self.recorded: Callable[[], None] = lambda: None
+        self.stopped_short: Callable[[Process], None] = lambda process: None
         self.note: Callable[[str], None] = lambda what: None
         self.rng = rng
         self._base = base
@@ -88,7 +93,7 @@ class Disk:
             sqlite3.Connection.close(connection)
 
     def boundary(
-        self, call: str, path: str, act: Callable[[], T], *, torn: Callable[[], object] | None = None, flaw: str = ""
+        self, call: str, path: str, act: Callable[[], T], *, torn: Callable[[], T | None] | None = None, flaw: str = ""
     ) -> T:
         """Does what a process asks of the kernel, unless it dies, or the disk refuses.
 
@@ -96,7 +101,7 @@ class Disk:
             call: What it asks, for the trace; the first word is its kind.
             path: Of what.
             act: Does it.
-            torn: Does a part of it: what an interrupted or a refused call leaves.
+            torn: Does a part of it: what an interrupted or a refused call leaves; returns what the call may say of it.
             flaw: Under which of :attr:`flaws` it may be refused.
         """
         process = CURRENT.get()
@@ -116,7 +121,12 @@ class Disk:
             self._die(process, place, "before" if how == "torn" and torn is None else how)
         if flaw in self.flaws and self.rng.random() < self.flaws[flaw]:
             self.note(f"{process.name} IS REFUSED {place}")
-            _refuse(flaw, torn)
+            left = torn() if torn is not None else None
+            if flaw == "write" and left:
+                self.stopped_short(process)
+                if self.rng.random() < _SAYS_HOW_MUCH:
+                    return left
+            _refuse(flaw)
         return act()
 
     def _count(self, process: Process, place: str, call: str) -> None:
@@ -254,10 +264,8 @@ def alive() -> None:
         raise Crash
 
 
-def _refuse(flaw: str, torn: Callable[[], object] | None) -> None:
+def _refuse(flaw: str) -> None:
     """Fails as the kernel would, or SQLite."""
-    if torn is not None:
-        torn()
     if flaw == "commit":
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR

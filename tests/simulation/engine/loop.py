@@ -7,6 +7,7 @@ process in whose context it was made, so that a process can be frozen, or end be
 import asyncio
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
@@ -107,6 +108,20 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                     return
         finally:
             asyncio._set_running_loop(None)
+
+    def run_others(self, process: Process, seconds: float, until: Callable[[], bool]) -> None:
+        """As :meth:`run_for`, from within a process that is in the middle of a system call, and without it."""
+        task, deadline = asyncio.current_task(self), self.now + seconds
+        frozen_until, process.frozen_until = process.frozen_until, math.inf
+        if task is not None:
+            asyncio.tasks._leave_task(self, task)
+        try:
+            while not until() and self._turn(deadline):
+                pass
+        finally:
+            process.frozen_until = frozen_until
+            if task is not None:
+                asyncio.tasks._enter_task(self, task)
 
     def _turn(self, deadline: float) -> bool:
         """Runs one callback; False if there is none before the deadline."""

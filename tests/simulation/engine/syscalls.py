@@ -110,10 +110,9 @@ class SystemCalls:
             node.write(part)
             return int(REAL.write(fd, part))
 
-        def torn() -> None:
+        def torn() -> int | None:
             part = whole[: self._disk.rng.randrange(len(whole))]
-            if part:
-                act(part)
+            return act(part) if part else None
 
         return self._disk.boundary(f"write {len(whole)}", path, act, torn=torn, flaw="write")
 

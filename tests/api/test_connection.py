@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from driftline.api import connection as connection_module
-from driftline.api.connection import HEAD_MAX_BYTES, HEADERS_MAX
+from driftline.api.connection import HEAD_MAX_BYTES, HEADERS_MAX, PIPELINE_MAX
+from driftline.api.fast_path import FastPath
 from tests.api.api_process import EXAMPLE, status_of
 from tests.api.models import write_package
 from tests.api.stand import (
@@ -31,6 +34,8 @@ from tests.api.stand import (
     statuses,
 )
 from tests.waiting import wait_until
+
+LONG = b"X: " + b"a" * 4000  # of requests with that, one read brings less than may stand in line
 
 # -- several requests on one connection
 
@@ -129,7 +134,11 @@ def test_who_closes_one_half_gets_all_answers_and_then_the_end(
 # -- a client that does not take what it is sent
 
 
-@pytest.mark.parametrize("request_", [post(), get(), get(b"/openapi.json")], ids=["predict", "health", "openapi"])
+@pytest.mark.parametrize(
+    "request_",
+    [post(EXAMPLE, LONG), get(b"/health/live", LONG), get(b"/openapi.json", LONG)],
+    ids=["predict", "health", "openapi"],
+)
 def test_who_reads_late_is_held_back_and_then_gets_every_answer(served: Stand, request_: bytes) -> None:
     with served.connect() as connection:
         asked = 0
@@ -146,7 +155,7 @@ def test_who_never_reads_takes_neither_memory_nor_a_place_from_others_and_is_cut
         sent, quiet_since = 0, time.monotonic()
         while not held_back(tight) or time.monotonic() - quiet_since < 0.1:
             with suppress(BlockingIOError):
-                sent += deaf.send(get(b"/docs") * 1000)
+                sent += deaf.send(get(b"/docs", LONG) * 100)
                 quiet_since = time.monotonic()
         assert sent < 8 << 20
         [held] = held_back(tight)
@@ -160,7 +169,7 @@ def test_who_never_reads_takes_neither_memory_nor_a_place_from_others_and_is_cut
 
 
 def test_what_is_pipelined_is_read_no_faster_than_it_is_answered(served: Stand) -> None:
-    request, asked = post(EXAMPLE, b"X: " + b"a" * 1000, path=b"/predict?"), 1500
+    request, asked = post(EXAMPLE, LONG, path=b"/predict?"), 400
     most, answered = 0, 0
     with served.connect() as connection:
         sending = threading.Thread(target=connection.sendall, args=[request * asked])
@@ -170,6 +179,98 @@ def test_what_is_pipelined_is_read_no_faster_than_it_is_answered(served: Stand) 
             most = max(most, *served.call(lambda: [len(each.pipeline) for each in connections(served)]))
         sending.join()
     assert most < asked / 3
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        post(path=b"/predict?"),
+        post(),
+        get(),
+        get(b"/health", b"Connection: Upgrade", b"Upgrade: h2c"),
+    ],
+    ids=["application", "predict", "health", "upgrade"],
+)
+def test_who_asks_for_too_much_at_once_gets_answers_to_what_came_first_and_then_the_end(
+    served: Stand, request_: bytes
+) -> None:
+    received = ask(served, request_ * 10 * PIPELINE_MAX, at_once=True)
+    assert statuses(received) == [200] * (PIPELINE_MAX + 1)
+    assert [closes(each) for each in received].index(True) == PIPELINE_MAX
+
+
+# -- trailers
+
+
+@pytest.mark.parametrize("path", [b"/predict", b"/predict/batch"])
+def test_a_trailer_is_no_header(served: Stand, path: bytes) -> None:
+    body = EXAMPLE if path == b"/predict" else b"[%b]" % EXAMPLE
+    trailers = b"Content-Type: text/plain\r\nX-Request-Id: mine\r\nContent-Encoding: br\r\n"
+    request = CHUNKED.replace(b"%x\r\n%b" % (len(EXAMPLE), EXAMPLE), b"%x\r\n%b" % (len(body), body))
+    request = request.replace(b" /predict ", b" %b " % path)[: -len(b"\r\n")] + trailers + b"\r\n"
+    before = served.outbox.next_seq
+    with served.connect() as connection:
+        connection.sendall(request + get())
+        assert statuses(receive_until(connection, 2)) == [200, 200]
+    [event] = served.events(before)
+    assert not event.get("client_request_id")
+    assert b"mine" not in b"".join(served.lines(before))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(
+    "trailers",
+    [b"a:\r\n" * (HEADERS_MAX + 2), b"a: " + b"a" * 4 * HEAD_MAX_BYTES, b"a" * 4 * HEAD_MAX_BYTES],
+    ids=["many", "long", "endless-name"],
+)
+def test_trailers_that_are_too_much_break_the_request_off(served: Stand, trailers: bytes, at_once: bool) -> None:
+    before = served.outbox.next_seq
+    with served.connect() as connection:
+        connection.sendall(CHUNKED[: -len(b"\r\n")])
+        if not at_once:
+            served.turns()
+        connection.sendall(trailers)
+        [refusal] = receive_until(connection)
+    assert status_of(refusal) == 400
+    assert closes(refusal)
+    assert served.outbox.next_seq == before
+
+
+def test_a_long_body_in_chunks_is_not_taken_for_trailers(served: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "HEAD_MAX_BYTES", 500)
+    head = CHUNKED.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    with served.connect() as connection:
+        for part in (head, b"3ca\r\n", b" " * 900, EXAMPLE.ljust(70), b"\r\n", b"0\r\na: b\r\n", b"\r\n"):
+            connection.sendall(part)
+            served.turns()
+        assert statuses(receive_until(connection, 1)) == [200]
+
+
+# -- errors of ours
+
+
+@pytest.mark.parametrize(
+    ("where", "sent", "expected"),
+    [
+        ((FastPath, "wanted"), post() + get(), [500]),
+        ((FastPath, "ask"), post() + get(), [500]),
+        ((HttpToolsProtocol, "on_headers_complete"), get() + get(), [500]),
+        ((HttpToolsProtocol, "on_headers_complete"), post() + get(), [200]),
+        ((HttpToolsProtocol, "on_body"), post(path=b"/predict?"), [400]),
+    ],
+)
+def test_an_error_of_ours_is_logged_and_ends_the_connection_with_an_answer(
+    served: Stand, monkeypatch: pytest.MonkeyPatch, where: tuple[type, str], sent: bytes, expected: list[int]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(*where, fail)
+    with capture_logs() as logs:
+        received = ask(served, sent)
+    assert statuses(received) == expected
+    assert closes(received[-1])
+    assert [str(entry["exc_info"]) for entry in logs if entry["event"] == "connection.failed"] == ["unforeseen"]
 
 
 # -- heads

@@ -3,14 +3,22 @@
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from driftline.api import body
-from driftline.api.connection import HEADERS_MAX
+from driftline.api import listener as listener_module
+from driftline.api.config import ApiConfig
+from driftline.api.connection import HEADERS_MAX, LINGER_S, Connection
+from driftline.api.listener import CLOSE_S, SHUTDOWN_S, TICK_S, TICKS
+from driftline.api.process import DRAIN_S, HANDSHAKES_S
+from driftline.api.server import KILL_AFTER_S
+from driftline.api.shadow import STOP_S as SHADOWS_S
 from tests.api.api_process import code_of, status_of
 from tests.api.conftest import StartApi
 from tests.api.stand import (
@@ -63,16 +71,55 @@ def test_those_who_are_too_many_are_told_so_and_the_others_stay(tmp_path: Path) 
         ours = [opened.enter_context(few.connect()) for _ in range(3)]
         wait_until(lambda: few.call(lambda: few.listener.open_connections) == 3)
         with few.connect() as surplus:
-            surplus.sendall(post())
             [refusal] = receive_until(surplus)
             assert status_of(refusal) == 503
             assert closes(refusal)
+            assert b"\r\nretry-after: 1\r\n" in refusal
+            wait_until(lambda: few.call(lambda: few.listener.open_connections) == 3, within_s=LINGER_S / 2)
         for connection in ours:
             connection.sendall(post())
             assert statuses(receive_until(connection, 1)) == [200]
 
 
+def test_a_connection_whose_look_fails_ends_and_the_others_are_looked_at_as_before(
+    tight: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Connection.look
+    failed: list[Connection] = []
+
+    def fail_once(connection: Connection, now: float) -> None:
+        if not failed:
+            failed.append(connection)
+            raise RuntimeError("unforeseen")
+        look(connection, now)
+
+    monkeypatch.setattr(Connection, "look", fail_once)
+    with capture_logs() as logs, tight.connect() as one, tight.connect() as other:
+        for each in (one, other):
+            with suppress(ConnectionResetError):
+                assert receive_until(each) == []
+        assert [entry["event"] for entry in logs] == ["connection.failed"]
+    assert failed
+
+
+def test_no_turn_looks_at_all_connections_and_a_second_does(served: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "LOOKS", 1)
+    looked: list[tuple[float, Connection]] = []
+    monkeypatch.setattr(Connection, "look", lambda connection, now: looked.append((now, connection)))
+    with ExitStack() as opened:
+        for _ in range(8):
+            opened.enter_context(served.connect())
+        wait_until(lambda: len({connection for _, connection in looked}) >= 8)
+        wait_until(lambda: len(looked) >= 24)
+    assert max(Counter(now for now, _ in looked).values()) <= 8 / TICKS + 1
+    assert looked[-1][0] - looked[0][0] <= 24 / 8 * TICKS * TICK_S + 1
+
+
 # -- when the server stops
+
+
+def test_a_stop_takes_less_than_it_may() -> None:
+    assert DRAIN_S + HANDSHAKES_S + CLOSE_S + SHADOWS_S + ApiConfig.flush_s < KILL_AFTER_S
 
 
 @pytest.fixture
@@ -157,3 +204,21 @@ def test_over_tls_who_never_reads_is_cut_off(safe: Stand, pair: Pair) -> None:
         with pytest.raises(OSError, match=r"."):
             deaf.sendall(get(b"/openapi.json") * 400_000)
         wait_until(lambda: not safe.call(lambda: safe.listener.open_connections))
+
+
+def test_over_tls_who_does_not_say_goodbye_is_not_waited_for(
+    tmp_path: Path, safe: Stand, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect_safely(safe, pair) as mute:
+        mute.sendall(INVALID_URL)
+        wait_until(lambda: safe.call(lambda: safe.listener.open_connections) == 1)
+        wait_until(lambda: not safe.call(lambda: safe.listener.open_connections), within_s=SHUTDOWN_S + 2)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    with stand(tmp_path / "own", tls=context) as own, connect_safely(own, pair) as idle:
+        idle.sendall(get())
+        assert statuses(receive_until(idle, 1)) == [200]
+        began = time.monotonic()
+        own.run(own.listener.close(at_most_s=20))
+        assert time.monotonic() - began < SHUTDOWN_S / 2
+        assert receive_until(idle) == []

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from driftline.api.config import ApiConfig
-from driftline.api.server import serve
-from driftline.errors import ModelError, OutboxUnavailableError, PortError
+from driftline.api.server import CONNECTIONS_MAX, FILES_SPARE, HANDSHAKES_SPARE, make_room, serve
+from driftline.errors import ModelError, OutboxUnavailableError, PortError, SettingsError
 from driftline.ports import claim
 from tests.api.api_process import EXAMPLE, ApiProcess, code_of, receive, status_of
 from tests.api.conftest import StartApi
@@ -54,6 +54,34 @@ def test_an_outbox_directory_that_cannot_be_made_is_an_error(tmp_path: Path, fre
     (tmp_path / "outbox").write_text("a file")
     with pytest.raises(OutboxUnavailableError):
         serve(config(tmp_path), "127.0.0.1", free_port, 1)
+
+
+@pytest.mark.parametrize(
+    ("hard", "tls", "expected"),
+    [
+        (100_000, False, CONNECTIONS_MAX),
+        (100_000, True, CONNECTIONS_MAX),
+        (FILES_SPARE + 1, False, 1),
+        (FILES_SPARE + 400, True, 300),
+        (10_000, True, 10_000 - FILES_SPARE - HANDSHAKES_SPARE),
+    ],
+)
+def test_there_is_room_for_connections_beside_the_files_to_spare(
+    monkeypatch: pytest.MonkeyPatch, hard: int, tls: bool, expected: int
+) -> None:
+    monkeypatch.setattr("driftline.api.server.resource.getrlimit", lambda _: (100, hard))
+    monkeypatch.setattr("driftline.api.server.resource.setrlimit", lambda *_: None)
+    assert make_room(tls=tls) == expected
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_where_no_connection_could_be_held_the_start_fails_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    monkeypatch.setattr("driftline.api.server.resource.getrlimit", lambda _: (FILES_SPARE, FILES_SPARE))
+    monkeypatch.setattr("driftline.api.server.resource.setrlimit", lambda *_: None)
+    with pytest.raises(SettingsError, match=rf"may open {FILES_SPARE} files.*ulimit -Hn"):
+        make_room(tls=tls)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

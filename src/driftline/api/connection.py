@@ -9,11 +9,19 @@ import math
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from httptools import HttpParserError, HttpParserInvalidURLError, HttpParserUpgrade, HttpRequestParser, parse_url
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+import structlog
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserInvalidURLError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from driftline.api.body import BROKEN, SLOW
-from driftline.api.wire import CLOSE_LINE, Flow, Wire
+from driftline.api.predict import internal_error
+from driftline.api.wire import Flow, Wire, bare, has_path, head_without_upgrade
 from driftline.contract.problems import Answer
 
 if TYPE_CHECKING:
@@ -22,8 +30,11 @@ if TYPE_CHECKING:
     from driftline.api.fast_path import Wanted
     from driftline.api.listener import Listener
 
+log = structlog.get_logger()
+
 HEAD_MAX_BYTES: Final = 64 * 1024
 HEADERS_MAX: Final = 100
+PIPELINE_MAX: Final = 100
 LINGER_S: Final = 2.0
 FAST_BODY_S: Final = 0.5
 
@@ -50,6 +61,8 @@ class Connection(HttpToolsProtocol):
         self._chunk_bytes = 0
         self._chunk_begins = False  # what comes next is its first byte
         self._in_body = False
+        self._trailers = 0  # of the body
+        self._trailer_bytes = -math.inf  # of what came since a chunk was announced: of the last one, they follow
         self._wanted: Wanted | None = None  # what the fast path wants of the headers; of no other request
         self._body = b""
         self._body_since = math.inf
@@ -85,9 +98,14 @@ class Connection(HttpToolsProtocol):
                     return
                 data = self._without_upgrade() + data[upgrade.args[0] :]
                 continue
+            except HttpParserCallbackError as error:
+                self._fail(error.__context__)
             except HttpParserError:
                 self._break_off()
             break
+        self._trailer_bytes += len(data)
+        if self._trailer_bytes > HEAD_MAX_BYTES:
+            self._break_off()
         if self._in_head and not self._deaf:
             self._head_bytes += len(data)
             if self._head_bytes - self._head_slack_bytes > HEAD_MAX_BYTES:
@@ -99,6 +117,7 @@ class Connection(HttpToolsProtocol):
             return False
         if self._in_body and not self._deaf:
             self._break_off()
+            self._in_body = False  # there is nothing that would not be read
             return True
         self._make_last()
         return self._unanswered or not self._is_complete()
@@ -130,14 +149,28 @@ class Connection(HttpToolsProtocol):
             self._idle_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header of it."""
-        self.headers.append((name.lower(), value))
+        """One header of it; those behind the body are nobody's, for who may ask is known by then."""
+        if self._in_head:
+            self.headers.append((name.lower(), value))
+            return
+        self._trailers += 1
+        if self._trailers > HEADERS_MAX:
+            self._break_off()
+
+    def on_chunk_header(self) -> None:
+        """A part of its body is announced, or its end."""
+        self._trailer_bytes = -self._chunk_bytes
+
+    def on_chunk_complete(self) -> None:
+        """The part is whole."""
+        self._trailer_bytes = -math.inf
 
     def on_headers_complete(self) -> None:
         """Its head is whole: whose is it?"""
         if self._deaf:
             return
         self._in_head, self._in_body = False, True
+        self._trailers = 0
         large = self._head_bytes + self._chunk_bytes > HEAD_MAX_BYTES and self._header_bytes() > HEAD_MAX_BYTES
         if large or len(self.headers) > HEADERS_MAX:
             self.refuse(431)
@@ -171,6 +204,7 @@ class Connection(HttpToolsProtocol):
         if self._wanted is not None:
             self._body += body
         elif self._is_begun():
+            self._trailer_bytes = -math.inf
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -214,10 +248,15 @@ class Connection(HttpToolsProtocol):
         if self._unanswered or not self._is_complete():
             self._make_last()
         elif not self.transport.is_closing():
-            head = STATUS_LINE[status] + self._listener.date + b"content-length: 0\r\n" + CLOSE_LINE + b"\r\n"
-            self.transport.write(head)
+            self.transport.write(bare(status, self._listener.date))
             self._in_body = True
             self.finish()
+
+    def turn_away(self) -> None:
+        """Ends the connection that has just begun, at once: to let a client that is too many linger costs a place."""
+        self._deaf = True
+        self.transport.write(bare(503, self._listener.date, b"retry-after: 1\r\n"))
+        self.transport.close()
 
     def finish(self) -> None:
         """Ends the connection; a client that is still sending first gets what was written to it."""
@@ -233,10 +272,15 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Ends the connection now if it is idle, and else with the answer that is on its way."""
-        if self._unanswered or not self._is_complete() or self._wanted is not None:
-            self._make_last()
-        else:
+        if self.is_idle:
             self.transport.close()
+        else:
+            self._make_last()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no answer is on its way."""
+        return not self._unanswered and self._is_complete() and self._wanted is None
 
     def on_response_complete(self) -> None:
         """Goes on after an answer of the application's; no timer is set, for :meth:`look` is called."""
@@ -275,8 +319,11 @@ class Connection(HttpToolsProtocol):
 
     def _begin_answer(self) -> None:
         url, headers = self.url, self.headers
-        if not _has_path(url):
+        if not has_path(url):
             self.refuse(400)
+            return
+        if len(self.pipeline) >= PIPELINE_MAX:
+            self.refuse(503)  # which those before it are in the way of: they are answered, and the connection ends
             return
         super().on_message_begin()
         self.url = url
@@ -294,6 +341,9 @@ class Connection(HttpToolsProtocol):
             self.cycle = before
             self.refuse(400)
             return
+        except Exception:
+            self.cycle = before
+            raise
         self.cycle.transport = self._wire  # type: ignore[assignment]  # what of a transport the cycle uses
         self.cycle.keep_alive = self.cycle.keep_alive and keep_alive and not self._last
         if self._body:
@@ -306,11 +356,10 @@ class Connection(HttpToolsProtocol):
         This one would not read the body, and some clients ask with each request that they send.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        kept = [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._in_body = False
-        return b"\r\n".join([b"%b %b HTTP/%b" % (method, self.url, version), *kept, b"\r\n"])
+        return head_without_upgrade(method, self.url, version, self.headers)
 
     def _break_off(self) -> None:
         """Deals with a request that does not go on, or makes no sense from here."""
@@ -325,10 +374,26 @@ class Connection(HttpToolsProtocol):
             self.finish()
             return
         self._make_last()
-        self._in_body = False
         self.cycle.scope[BROKEN] = True  # type: ignore[typeddict-unknown-key]
         self.cycle.more_body = False
         self.cycle.message_event.set()
+
+    def _fail(self, error: BaseException | None) -> None:
+        """Ends the connection after an error of ours: with a 500 if nobody else answers what it came of."""
+        log.error("connection.failed", exc_info=error)
+        self._wanted = None
+        if self._deaf:
+            self.transport.close()
+        elif self._in_body and not self._is_complete() and self.cycle.more_body:
+            self._break_off()  # the application has begun
+        elif self._in_head or self._in_body:
+            self.refuse(500)
+        elif self._unanswered:
+            self._deaf = True
+            self.reply(internal_error(), last=True)
+        else:
+            self._deaf = True
+            self.shutdown()
 
     def _make_last(self) -> None:
         self._last = True
@@ -349,10 +414,3 @@ class Connection(HttpToolsProtocol):
 
     def _cycle(self) -> RequestResponseCycle | None:
         return self.cycle  # which the base class declares to be there always
-
-
-def _has_path(url: bytes) -> bool:
-    try:
-        return url.startswith(b"/") or parse_url(url).path is not None
-    except HttpParserInvalidURLError:
-        return False

@@ -9,6 +9,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
 
     from driftline.api.fast_path import FastPath
 
-HANDSHAKE_S: Final = 10.0
+log = structlog.get_logger()
+
+HANDSHAKE_S: Final = 5.0
+SHUTDOWN_S: Final = 1.0
 TICK_S: Final = 0.25
-CLOSE_S: Final = 5.0
+TICKS: Final = 4  # in which all connections are looked at, if they are too many for one
+LOOKS: Final = 1000  # of one tick at least: a millisecond
+CLOSE_S: Final = 3.0
 _POLL_S: Final = 0.02
 
 
@@ -55,6 +61,8 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._dated = -math.inf
+        self._unseen: list[Connection] = []  # are to be looked at
+        self._slice = 0
         self._tick()
 
     async def listen(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
@@ -70,6 +78,7 @@ class Listener:
             backlog=BACKLOG,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE_S if tls else None,
+            ssl_shutdown_timeout=SHUTDOWN_S if tls else None,
         )
 
     def take_no_more(self) -> None:
@@ -85,12 +94,17 @@ class Listener:
             at_most_s: What is not answered by then is cut off.
         """
         self.take_no_more()
-        for connection in tuple(self.state.connections):
-            connection.shutdown()
         deadline = self.loop.time() + at_most_s
+        silent = {each for each in self._connections() if each.scheme == "https" and each.is_idle}
+        for connection in self._connections():
+            connection.shutdown()
+        await asyncio.sleep(_POLL_S)
+        for connection in self._connections():
+            if connection in silent and not connection.transport.get_write_buffer_size():
+                connection.transport.abort()  # it knows; that it says so, too, would have to be waited for
         while self.state.connections and self.loop.time() < deadline:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(_POLL_S)
-        for connection in tuple(self.state.connections):
+        for connection in self._connections():
             connection.transport.abort()
         for task in tuple(self.state.tasks):
             task.cancel()
@@ -105,8 +119,7 @@ class Listener:
 
     def hand_over_bodies(self) -> None:
         """Has the application wait for the bodies that are on their way."""
-        for connection in tuple(self.state.connections):
-            assert isinstance(connection, Connection)
+        for connection in self._connections():
             connection.hand_over()
 
     # -- for connections
@@ -114,7 +127,7 @@ class Listener:
     def admit(self, connection: Connection) -> None:
         """Sends a client away if there are too many."""
         if len(self.state.connections) > self._connections_max:
-            connection.refuse(503)
+            connection.turn_away()
 
     def response(self, answer: Answer, *, last: bool) -> bytes:
         """Returns the bytes of an answer of the fast path's."""
@@ -126,6 +139,7 @@ class Listener:
         return b"%b%d%b%b" % (ends[0], len(answer.body), ends[1], answer.body)
 
     def _tick(self) -> None:
+        self._ticker = self.loop.call_later(TICK_S, self._tick)  # whatever becomes of this one
         now = self.loop.time()
         if now - self._dated >= 1:
             self._dated = now
@@ -133,10 +147,24 @@ class Listener:
             self.date = b"date: " + date + b"\r\n"
             self._ends.clear()
             self.state.default_headers = [(b"date", date)]
-        for connection in tuple(self.state.connections):
-            assert isinstance(connection, Connection)
+        if not self._unseen:
+            self._unseen = self._connections()
+            self._slice = max(LOOKS, math.ceil(len(self._unseen) / TICKS))
+        seen = self._unseen[-self._slice :]
+        del self._unseen[-self._slice :]
+        for connection in seen:
+            if connection in self.state.connections:
+                self._look(connection, now)
+
+    def _look(self, connection: Connection, now: float) -> None:
+        try:
             connection.look(now)
-        self._ticker = self.loop.call_later(TICK_S, self._tick)
+        except Exception as error:  # which must not leave the others without an end
+            log.error("connection.failed", exc_info=error)
+            connection.transport.abort()
+
+    def _connections(self) -> list[Connection]:
+        return [each for each in self.state.connections if isinstance(each, Connection)]
 
 
 def _config(app: Any) -> Config:

@@ -23,7 +23,7 @@ from driftline.api.service import make_sender
 from driftline.api.tls import Tls, check_tls
 from driftline.api.trial import try_apart
 from driftline.contract.package import seed_package
-from driftline.errors import KeysError, PortError
+from driftline.errors import KeysError, PortError, SettingsError
 from driftline.outbox.root import OutboxRoot
 from driftline.ports import Address, claim
 from driftline.supervisor import is_hung_up
@@ -34,6 +34,7 @@ log = structlog.get_logger()
 KILL_AFTER_S: Final = 8
 CONNECTIONS_MAX: Final = 16_000
 FILES_SPARE: Final = 200
+HANDSHAKES_SPARE: Final = 1000
 _FORK: Final = multiprocessing.get_context("fork")
 
 
@@ -56,6 +57,7 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
         BrokerError: The broker's URL is not one of Redis.
         OutboxUnavailableError: The directory of the outboxes cannot be made.
         PortError: Nobody can listen on that address and port, or somebody does already.
+        SettingsError: Too few files may be open.
     """
     # What would fail in each process fails here, once, before any is started.
     try_apart(partial(draw_up, config.model or seed_package(), loader(config)))
@@ -68,7 +70,7 @@ def serve(config: ApiConfig, host: str, port: int, processes: int, tls: Tls | No
     if config.metrics is not None:
         claim_metrics(config.metrics)
     handover = Handover(host, port, processes)
-    connections = min(CONNECTIONS_MAX, raise_open_files() - FILES_SPARE)
+    connections = make_room(tls=tls is not None)
     parent = os.getpid()
 
     def new_process(place: int) -> BaseProcess:
@@ -115,10 +117,30 @@ def claim_metrics(address: Address) -> None:
         ) from error
 
 
-def raise_open_files() -> int:
+def make_room(*, tls: bool) -> int:
+    """Returns how many connections a process may hold, with files to spare for all else that it opens.
+
+    Args:
+        tls: Whether connections are to be spared for, which count only when their handshake is done.
+
+    Raises:
+        SettingsError: There is room for none.
+    """
+    files = raise_open_files(CONNECTIONS_MAX + FILES_SPARE + (HANDSHAKES_SPARE if tls else 0))
+    room = files - FILES_SPARE
+    if tls:
+        room -= min(HANDSHAKES_SPARE, room // 4)
+    if room < 1:
+        raise SettingsError(
+            f"a process may open {files} files, and needs {FILES_SPARE} beside its connections; raise the hard limit"
+            " (ulimit -Hn)"
+        )
+    return min(CONNECTIONS_MAX, room)
+
+
+def raise_open_files(wanted: int) -> int:
     """Returns how many files this process and its children may open from now on: as many as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS_MAX + FILES_SPARE
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

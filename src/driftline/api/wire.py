@@ -1,8 +1,9 @@
-"""What a connection is written to, and the bytes of an answer: below what decides."""
+"""What a connection is written to, and the bytes of heads: below what decides."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
+from httptools import HttpParserInvalidURLError, parse_url
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -42,6 +43,31 @@ class Wire:
         """Takes what is left as it is from the transport."""
         self.write = transport.write
         self.is_closing = transport.is_closing
+
+
+def has_path(url: bytes) -> bool:
+    """Whether what a request asks for can be looked for."""
+    try:
+        return url.startswith(b"/") or parse_url(url).path is not None
+    except HttpParserInvalidURLError:
+        return False
+
+
+def head_without_upgrade(method: bytes, url: bytes, version: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Returns the head of a request that asks for no other protocol."""
+    kept = [b"%b: %b" % (name, value) for name, value in headers if name != b"upgrade"]
+    return b"\r\n".join([b"%b %b HTTP/%b" % (method, url, version), *kept, b"\r\n"])
+
+
+def bare(status: int, date: bytes, *lines: bytes) -> bytes:
+    """Returns an answer without a body, which is the last on its connection.
+
+    Args:
+        status: What it says.
+        date: The header, with its line break.
+        lines: Further ones.
+    """
+    return b"".join([STATUS_LINE[status], date, *lines, b"content-length: 0\r\n", CLOSE_LINE, b"\r\n"])
 
 
 def head_of(answer: Answer, date: bytes, *, path: str, last: bool) -> tuple[bytes, bytes]:

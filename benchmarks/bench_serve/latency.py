@@ -9,7 +9,7 @@ from bench_serve.stacks import Stack
 from cores import Cores
 from open_loop import OpenLoop, Outcome
 
-CONNECTIONS = 64
+CONNECTIONS = 256
 PERCENTILES = (50, 90, 99, 99.9)
 
 

@@ -341,7 +341,7 @@ class Connection(HttpToolsProtocol):
             self.cycle = before
             self.refuse(400)
             return
-        except Exception:
+        except Exception:  # told where it arrives, which asks whether there is a request to answer
             self.cycle = before
             raise
         self.cycle.transport = self._wire  # type: ignore[assignment]  # what of a transport the cycle uses

@@ -1,4 +1,4 @@
-"""The short way of ``/predict``: what comes in one turn of the loop is decided at once, and kept by one append.
+"""The fast path of ``/predict``: what comes in one turn of the loop is decided at once, and kept by one append.
 
 It answers what the application would answer, to the byte, and leaves to it what has to wait for its client: bodies that
 dawdle, connections that end.
@@ -265,7 +265,7 @@ class FastPath:
     def _send(self, request: "_Request", answer: Answer) -> None:
         try:
             request.connection.reply(answer, last=self._service.parting)
-        except Exception as error:
+        except Exception as error:  # the others of the turn are owed their answers
             log.error("connection.failed", exc_info=error)
             request.connection.transport.abort()
 

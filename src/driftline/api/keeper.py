@@ -182,7 +182,7 @@ class Keeper:
         ]
 
     def append(self, asked: Sequence[Asked], told: Sequence[Told]) -> None:
-        """Puts the events of predictions into the outbox, by one append: all of them or none.
+        """Puts the events of predictions into the outbox, by one append: all of them may be told, or none.
 
         Raises:
             OutboxFullError: None, for the outbox is full.
@@ -233,7 +233,7 @@ class Keeper:
         return after
 
     async def keep_all(self, served: Served, scored: ScoredRows, origin: Origin) -> KeptRows:
-        """Returns when the events of predictions are kept, by one append: all of them or none.
+        """Returns when the events of predictions are kept, by one append: all of them may be told, or none.
 
         Raises:
             OutboxFullError: They are not, for the outbox is full; nothing may be told.

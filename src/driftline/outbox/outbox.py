@@ -107,7 +107,7 @@ class Outbox:
         return seq
 
     def append_all(self, payloads: Iterable[bytes]) -> int:
-        """Appends events, all of them or none, and returns the first one's seq; the others follow it.
+        """Appends events, of which all may be told or none, and returns the first one's seq; the others follow it.
 
         Only a process that is killed meanwhile, or a disk that becomes full, may leave the first ones without the last:
         nobody is told of them, they come to the log, and :attr:`next_seq` follows them.
